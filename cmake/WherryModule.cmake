@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# One function for every module, so that warnings, sanitizers and tests are the same everywhere.
+
+add_library(wherry_flags INTERFACE)
+target_include_directories(wherry_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(wherry_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  $<$<BOOL:${WHERRY_WERROR}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(wherry_flags INTERFACE -Wthread-safety)
+endif()
+if(WHERRY_SANITIZE)
+  target_compile_options(wherry_flags INTERFACE -fsanitize=${WHERRY_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(wherry_flags INTERFACE -fsanitize=${WHERRY_SANITIZE})
+endif()
+if(WHERRY_FUZZ)
+  target_compile_options(wherry_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(WHERRY_COVERAGE)
+  target_compile_options(wherry_flags INTERFACE --coverage)
+  target_link_options(wherry_flags INTERFACE --coverage)
+endif()
+
+# wherry_module(NAME SOURCES a.cc ... HEADERS a.h ... [DEPENDS module ...] [LIBRARIES lib ...]
+#               [PRIVATE_LIBRARIES lib ...] [TESTS a_test.cc ...] [TEST_LIBRARIES lib ...])
+# makes the library wherry_NAME (wherry::NAME) and, from TESTS, the test binary wherry_NAME_test.
+function(wherry_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;HEADERS;DEPENDS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
+  set(target wherry_${name})
+  add_library(${target} STATIC ${M_SOURCES})
+  add_library(wherry::${name} ALIAS ${target})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/src FILES ${M_HEADERS})
+  list(TRANSFORM M_DEPENDS PREPEND wherry::)
+  target_link_libraries(${target} PUBLIC wherry_flags ${M_DEPENDS} ${M_LIBRARIES}
+    PRIVATE ${M_PRIVATE_LIBRARIES})
+  if(WHERRY_TESTS AND M_TESTS)
+    add_executable(${target}_test ${M_TESTS})
+    target_link_libraries(${target}_test PRIVATE ${target} ${M_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${target}_test DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}.
+      PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/result.h"
+
+namespace wherry {
+
+std::string_view to_string(Code code) {
+  switch (code) {
+    case Code::kNotFound:
+      return "not found";
+    case Code::kAlreadyExists:
+      return "already exists";
+    case Code::kDenied:
+      return "denied";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kConflict:
+      return "conflict";
+    case Code::kNoSpace:
+      return "no space";
+    case Code::kCorrupt:
+      return "corrupt";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kTimeout:
+      return "timeout";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kBug:
+      return "bug";
+  }
+  return "bug";
+}
+
+std::string_view to_string(Retry retry) {
+  switch (retry) {
+    case Retry::kNever:
+      return "never";
+    case Retry::kLater:
+      return "later";
+    case Retry::kAfterUser:
+      return "after user";
+  }
+  return "never";
+}
+
+Error make_error_string(Code code, std::string message) {
+  Retry retry = Retry::kNever;
+  if (code == Code::kUnavailable || code == Code::kTimeout) retry = Retry::kLater;
+  if (code == Code::kNoSpace || code == Code::kDenied) retry = Retry::kAfterUser;
+  return Error{code, retry, std::move(message)};
+}
+
+}  // namespace wherry

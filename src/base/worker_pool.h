@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fixed number of threads that run work from a bounded queue: the only place that starts threads
+// for work (loops with a life of their own are listed in docs/architecture.md).
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "base/thread_annotations.h"
+
+namespace wherry {
+
+class WorkerPool {
+ public:
+  struct Options {
+    std::size_t threads = 2;
+    std::size_t queue_limit = 64;  // submit() blocks while this much work waits
+  };
+
+  explicit WorkerPool(const Options& options);
+  // Waits for the work that was submitted. Work that should end early watches a stop token.
+  ~WorkerPool();
+
+  // Queues `work`; blocks while the queue is full. Must not be called from work of this pool.
+  void submit(std::function<void()> work);
+  // Blocks until nothing is queued or running.
+  void wait_idle();
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
+  std::size_t queue_limit_;
+  std::size_t busy_ GUARDED_BY(mutex_) = 0;
+  bool closing_ GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace wherry
