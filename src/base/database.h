@@ -8,11 +8,15 @@
 //   }), "rename task {}", id);
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "base/result.h"
 
@@ -30,24 +34,36 @@ struct Migration {
   std::string_view sql;  // statements that end in ';'
 };
 
-// Safe for concurrent calls; several processes may open one file. Each call uses one of a few
-// pooled sessions and waits for a free one.
+// Safe for concurrent calls; several processes may open one file. Writes of one process queue for
+// one session, reads share a few others, so that a long read delays no write.
+//
+// What a failed call means: kUnavailable, try later (another process writes for longer than the
+// time-out, or the disk fails); kConflict, a constraint refused the rows; kCorrupt, the file is
+// damaged or no database; kNoSpace; kDenied; kBug, the statement itself is wrong.
 class Database {
  public:
   struct Options {
-    std::string path;  // of the SQLite file; ":memory:" for tests (then one session)
-    std::size_t sessions = 4;
+    std::string path = {};         // of the SQLite file; ":memory:" for tests (then one session)
+    std::size_t sessions = 4;      // for reading
     int busy_timeout_ms = 30'000;  // how long a call waits for another process's write
+    // For the simulation of crashes: asked at "begin" and "commit" of each write, before the step
+    // is made, and at "committed". An error ends the call with that error, as if the process had
+    // died there: nothing is stored at the first two, everything at the third. May be empty.
+    std::function<Result<void>(std::string_view point)> fault = {};
   };
+  // Makes the file, for its owner only (mode 0600), if it is missing; its directory must exist.
   static Result<std::unique_ptr<Database>> open(const Options& options);
   virtual ~Database() = default;
 
-  // Brings the schema of each module named in `migrations` to its last version, under one exclusive
-  // lock. kUnsupported if the file was written by a newer Wherry; kCorrupt if it is no database.
+  // Brings the schema of each module named in `migrations` to its last version, in one write
+  // transaction: all steps are made, or none. Within a module the steps stand in order from 1.
+  // kUnsupported, and nothing is changed, if the file was written by a newer Wherry.
   virtual Result<void> migrate(std::span<const Migration> migrations) = 0;
 
   // Runs `body` in a read transaction (one consistent snapshot), or in a write transaction that is
-  // committed, durably, when `body` succeeds and rolled back when it fails.
+  // committed, durably, when `body` succeeds and rolled back when it fails. `body` runs once, in
+  // the calling thread; a body that calls the same Database again is a bug (CHECKed). A read that
+  // changes rows fails.
   template <class Body>
   auto read(Body&& body) {
     return run(Mode::kRead, std::forward<Body>(body));

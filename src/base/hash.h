@@ -3,8 +3,8 @@
 // contract and other tools name.
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,5 +38,12 @@ std::string hash_bytes(HashAlgorithm algorithm, std::span<const char> bytes);
 
 // The 64-bit XXH3 of `bytes`: the checksum of Wherry's on-disk formats.
 std::uint64_t checksum64(std::string_view bytes);
+
+namespace internal {
+// The CRC-32C of bytes that follow others whose CRC-32C is `crc` (0 for none): with the processor's
+// instruction where there is one, and with tables everywhere.
+std::uint32_t crc32c(std::uint32_t crc, std::span<const char> bytes);
+std::uint32_t crc32c_portable(std::uint32_t crc, std::span<const char> bytes);
+}  // namespace internal
 
 }  // namespace wherry

@@ -4,19 +4,17 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
-
-#include "base/result.h"
 
 namespace wherry {
 
 // Names one run of one process on one start of one machine.
 struct ProcessIdentity {
   pid_t pid = 0;
-  std::string host;     // of uname(2)
-  std::string boot_id;  // /proc/sys/kernel/random/boot_id
-  std::uint64_t start_time =
-      0;  // field 22 of /proc/<pid>/stat, in clock ticks since boot (proc(5))
+  std::string host;              // of uname(2)
+  std::string boot_id;           // /proc/sys/kernel/random/boot_id
+  std::uint64_t start_time = 0;  // field 22 of /proc/<pid>/stat: clock ticks since boot (proc(5))
 
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
 };
@@ -27,7 +25,7 @@ ProcessIdentity this_process();
 enum class Liveness {
   kAlive,
   kDead,     // ended, or its machine was restarted
-  kUnknown,  // runs, or ran, on another host: cannot be seen from here
+  kUnknown,  // cannot be seen from here: on another host, or hidden by /proc's hidepid
 };
 Liveness liveness(const ProcessIdentity& process);
 

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -23,19 +23,23 @@ class WorkerPool {
   };
 
   explicit WorkerPool(const Options& options);
-  // Waits for the work that was submitted. Work that should end early watches a stop token.
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+  // Waits for all work that was submitted. Work that should end early watches a stop token.
   ~WorkerPool();
 
   // Queues `work`; blocks while the queue is full. Must not be called from work of this pool.
   void submit(std::function<void()> work);
-  // Blocks until nothing is queued or running.
+  // Blocks until nothing is queued or running. Must not be called from work of this pool.
   void wait_idle();
 
  private:
   void run();
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable work_arrived_;  // or the pool is closing
+  std::condition_variable room_made_;
+  std::condition_variable became_idle_;
   std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
   std::size_t queue_limit_;
   std::size_t busy_ GUARDED_BY(mutex_) = 0;

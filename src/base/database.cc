@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/database.h"
+
+#include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <typeinfo>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/thread_annotations.h"
+
+namespace wherry {
+namespace {
+
+constexpr std::string_view kInMemory = ":memory:";
+// The write-ahead log is cut back to this size after a checkpoint, so that one large write does not
+// occupy the disk for ever.
+constexpr std::string_view kWalSizeLimit = "67108864";
+
+struct Meaning {
+  Code code;
+  Retry retry;
+  std::string_view advice;
+};
+
+// The one place that turns SQLite's result codes (its page "Result and Error Codes") into ours.
+Meaning meaning_of(int sqlite_result) {
+  switch (sqlite_result & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return {Code::kUnavailable, Retry::kLater,
+              "; another process is writing, try again when it is done"};
+    case SQLITE_CONSTRAINT:
+      return {Code::kConflict, Retry::kNever, ""};
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return {Code::kCorrupt, Retry::kNever,
+              "; keep the file for examination and restore it from a backup, or move it away to "
+              "start anew"};
+    case SQLITE_FULL:
+      return {Code::kNoSpace, Retry::kAfterUser, "; free space on its disk"};
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+      return {Code::kDenied, Retry::kAfterUser,
+              "; the file and its directory must be writable by this user"};
+    case SQLITE_TOOBIG:
+      return {Code::kInvalid, Retry::kNever, ""};
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+    case SQLITE_PROTOCOL:
+      return {Code::kUnavailable, Retry::kLater, ""};
+    default:
+      return {Code::kBug, Retry::kNever, ""};
+  }
+}
+
+Error sqlite_error(int sqlite_result, std::string_view message, const std::string& path) {
+  const Meaning meaning = meaning_of(sqlite_result);
+  return Error{meaning.code, meaning.retry,
+               fmt::format("database '{}': {}{}", escape_bytes(path), message, meaning.advice)};
+}
+
+// Runs `call`, which uses SOCI, and turns what it throws into an Error.
+template <class Call>
+Result<void> guarded(const std::string& path, Call&& call) {
+  try {
+    return call();
+  } catch (const soci::sqlite3_soci_error& problem) {
+    return sqlite_error(problem.result(), problem.what(), path);
+  } catch (const soci::soci_error& problem) {
+    // SOCI's own complaints: a NULL without an indicator, a missing bind value.
+    return sqlite_error(SQLITE_MISUSE, problem.what(), path);
+  } catch (const std::bad_cast&) {
+    return sqlite_error(SQLITE_MISMATCH, "a column was read as another type than it has", path);
+  }
+}
+
+sqlite_api::sqlite3* handle_of(soci::session& sql) {
+  return static_cast<soci::sqlite3_session_backend*>(sql.get_backend())->conn_;
+}
+
+// For statements without values, several at once if need be: SOCI runs only the first.
+Result<void> run_script(soci::session& sql, const std::string& script, const std::string& path) {
+  char* message = nullptr;
+  const int result =
+      sqlite_api::sqlite3_exec(handle_of(sql), script.c_str(), nullptr, nullptr, &message);
+  if (result == SQLITE_OK) return {};
+  Error error = sqlite_error(result, message != nullptr ? message : "out of memory", path);
+  sqlite_api::sqlite3_free(message);
+  return error;
+}
+
+// SOCI's connection string is the bare file name, or, as soon as it holds an equals sign, pairs of
+// key="value" in which a quote cannot be written.
+Result<std::string> connection_string(const std::string& path) {
+  if (path.find('=') == std::string::npos) return path;
+  if (path.find('"') != std::string::npos) {
+    return make_error(Code::kUnsupported,
+                      "database '{}': a path that holds both '=' and '\"' cannot be opened; choose "
+                      "another state directory",
+                      escape_bytes(path));
+  }
+  return fmt::format("dbname=\"{}\"", path);
+}
+
+// Makes the file for its owner only; SQLite gives its -wal and -shm files the same mode. mknod and
+// not open, because closing a descriptor of a file drops every lock that this process holds on it,
+// those of another Database included.
+Result<void> make_private_file(const std::string& path) {
+  if (::mknod(path.c_str(), S_IFREG | S_IRUSR | S_IWUSR, 0) == 0 || errno == EEXIST) return {};
+  const int error_number = errno;
+  if (error_number == ENOENT) {
+    return make_error(Code::kNotFound, "database '{}': its directory does not exist",
+                      escape_bytes(path));
+  }
+  return errno_error(error_number, fmt::format("make database '{}'", escape_bytes(path)));
+}
+
+Result<std::string> journal_mode(soci::session& sql, std::string_view statement,
+                                 const std::string& path) {
+  std::string mode;
+  TRY(guarded(path, [&]() -> Result<void> {
+    sql << std::string(statement), soci::into(mode);
+    return {};
+  }));
+  return mode;
+}
+
+// Switching a new file to WAL needs it alone, and SQLite does not wait for that: two processes that
+// open a new file at once would fail without these tries.
+Result<void> enter_wal_mode(soci::session& sql, const Database::Options& options) {
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  const auto deadline =
+      system_clock().monotonic() + std::chrono::milliseconds(options.busy_timeout_ms);
+  for (;;) {
+    auto mode = journal_mode(sql, "pragma journal_mode", options.path);
+    if (mode && mode.value() != "wal")
+      mode = journal_mode(sql, "pragma journal_mode = wal", options.path);
+    if (mode && mode.value() == "wal") return {};
+    if (mode) {
+      return make_error(Code::kUnsupported,
+                        "database '{}': its file system does not support write-ahead logging; put "
+                        "the state directory on a local disk",
+                        escape_bytes(options.path));
+    }
+    if (mode.error().code != Code::kUnavailable || system_clock().monotonic() >= deadline)
+      return std::move(mode).error();
+    system_clock().sleep(kPause, std::stop_token());
+  }
+}
+
+enum class Purpose { kReading, kWriting };
+
+Result<std::unique_ptr<soci::session>> open_session(const Database::Options& options,
+                                                    Purpose purpose) {
+  auto sql = std::make_unique<soci::session>();
+  TRY_ASSIGN(const std::string target, connection_string(options.path));
+  TRY(guarded(options.path, [&]() -> Result<void> {
+    sql->open(soci::sqlite3, target);
+    return {};
+  }));
+  const bool in_memory = options.path == kInMemory;
+  TRY(run_script(*sql, fmt::format("pragma busy_timeout = {}", options.busy_timeout_ms),
+                 options.path));
+  if (!in_memory) TRY(enter_wal_mode(*sql, options));
+  TRY(run_script(*sql,
+                 fmt::format("pragma synchronous = full; pragma foreign_keys = on;"
+                             "pragma journal_size_limit = {}; pragma query_only = {}",
+                             kWalSizeLimit, purpose == Purpose::kReading ? "on" : "off"),
+                 options.path));
+  return sql;
+}
+
+// The Database whose transaction this thread is in.
+thread_local const Database* current_database = nullptr;
+
+class InTransaction {
+ public:
+  explicit InTransaction(const Database* database)
+      : previous_(std::exchange(current_database, database)) {
+    CHECK(previous_ !=
+          database);  // a body must not call its own Database: it would wait for itself
+  }
+  InTransaction(const InTransaction&) = delete;
+  InTransaction& operator=(const InTransaction&) = delete;
+  ~InTransaction() { current_database = previous_; }
+
+ private:
+  const Database* previous_;
+};
+
+using SchemaVersions = std::map<std::string, int, std::less<>>;
+
+// The last version of each module in `migrations`.
+SchemaVersions known_versions(std::span<const Migration> migrations) {
+  SchemaVersions versions;
+  for (const Migration& step : migrations) {
+    int& last = versions[std::string(step.module)];
+    CHECK(step.version == last + 1);
+    last = step.version;
+  }
+  return versions;
+}
+
+SchemaVersions stored_versions(soci::session& sql) {
+  SchemaVersions versions;
+  int tables = 0;
+  sql << "select count(*) from sqlite_master where type = 'table' and name = 'schema_version'",
+      soci::into(tables);
+  if (tables == 0) return versions;
+  const soci::rowset<soci::row> rows =
+      (sql.prepare << "select module, version from schema_version");
+  for (const soci::row& row : rows) versions[row.get<std::string>(0)] = row.get<int>(1);
+  return versions;
+}
+
+int version_of(const SchemaVersions& versions, std::string_view module) {
+  const auto found = versions.find(module);
+  return found == versions.end() ? 0 : found->second;
+}
+
+Result<void> refuse_newer(const SchemaVersions& stored, const SchemaVersions& known,
+                          const std::string& path) {
+  for (const auto& [module, last] : known) {
+    const int version = version_of(stored, module);
+    if (version <= last) continue;
+    return make_error(Code::kUnsupported,
+                      "database '{}' was written by a newer Wherry: its schema of '{}' is version "
+                      "{}, this program knows versions up to {}; upgrade this program, or give it "
+                      "another state directory",
+                      escape_bytes(path), module, version, last);
+  }
+  return {};
+}
+
+class SqliteDatabase : public Database {
+ public:
+  explicit SqliteDatabase(const Options& options) : options_(options) {}
+
+  Result<void> open_sessions() {
+    TRY_ASSIGN(writer_, open_session(options_, Purpose::kWriting));
+    if (options_.path == kInMemory) return {};
+    CHECK(options_.sessions > 0);
+    for (std::size_t i = 0; i < options_.sessions; ++i) {
+      TRY_ASSIGN(auto reader, open_session(options_, Purpose::kReading));
+      idle_readers_.push_back(reader.get());
+      readers_.push_back(std::move(reader));
+    }
+    return {};
+  }
+
+  Result<void> migrate(std::span<const Migration> migrations) override;
+
+ protected:
+  Result<void> transact(Mode mode,
+                        const std::function<Result<void>(soci::session&)>& body) override {
+    const InTransaction in_transaction(this);
+    if (mode == Mode::kWrite) {
+      const std::lock_guard lock(writing_);
+      return write_with(body);
+    }
+    if (readers_.empty()) {  // in memory: the one session serves all
+      const std::lock_guard lock(writing_);
+      return read_with(*writer_, body);
+    }
+    soci::session& reader = borrow_reader();
+    auto done = read_with(reader, body);
+    give_back(reader);
+    return done;
+  }
+
+ private:
+  using Body = std::function<Result<void>(soci::session&)>;
+
+  Result<void> fault(std::string_view point) {
+    return options_.fault ? options_.fault(point) : Result<void>();
+  }
+
+  // "immediate" takes the write lock at once: a transaction that began as a reader could find its
+  // snapshot out of date when it first writes, and would have to be repeated.
+  Result<void> write_with(const Body& body) {
+    TRY(fault("begin"));
+    TRY(run_script(*writer_, "begin immediate", options_.path));
+    auto done = guarded(options_.path, [&] { return body(*writer_); });
+    if (done) done = fault("commit");
+    if (done) done = run_script(*writer_, "commit", options_.path);
+    if (!done) {
+      roll_back(*writer_);
+      return done;
+    }
+    return fault("committed");
+  }
+
+  Result<void> read_with(soci::session& sql, const Body& body) {
+    TRY(run_script(sql, "begin", options_.path));
+    auto done = guarded(options_.path, [&] { return body(sql); });
+    roll_back(sql);  // a read has nothing to commit
+    return done;
+  }
+
+  // After some errors (disk full, for one) SQLite has ended the transaction itself and complains
+  // here; either way none is open afterwards.
+  void roll_back(soci::session& sql) {
+    const auto done = run_script(sql, "rollback", options_.path);
+    CHECK(done || sqlite_api::sqlite3_get_autocommit(handle_of(sql)) != 0);
+  }
+
+  soci::session& borrow_reader() {
+    std::unique_lock lock(readers_mutex_);
+    reader_returned_.wait(lock, [this] { return !idle_readers_.empty(); });
+    soci::session* reader = idle_readers_.back();
+    idle_readers_.pop_back();
+    return *reader;
+  }
+
+  void give_back(soci::session& reader) {
+    {
+      const std::lock_guard lock(readers_mutex_);
+      idle_readers_.push_back(&reader);
+    }
+    reader_returned_.notify_one();
+  }
+
+  Result<void> apply(soci::session& sql, const Migration& step) {
+    TRY(run_script(sql, std::string(step.sql), options_.path), "schema of '{}', step to version {}",
+        step.module, step.version);
+    const std::string module(step.module);
+    sql << "insert into schema_version (module, version) values (:module, :version) "
+           "on conflict (module) do update set version = excluded.version",
+        soci::use(module, "module"), soci::use(step.version, "version");
+    return {};
+  }
+
+  const Options options_;
+  std::mutex writing_;  // held for a whole write, so that writers queue here and not in SQLite
+  std::unique_ptr<soci::session> writer_;
+  std::vector<std::unique_ptr<soci::session>> readers_;
+  std::mutex readers_mutex_;
+  std::condition_variable reader_returned_;
+  std::vector<soci::session*> idle_readers_ GUARDED_BY(readers_mutex_);
+};
+
+Result<void> SqliteDatabase::migrate(std::span<const Migration> migrations) {
+  const SchemaVersions known = known_versions(migrations);
+  TRY_ASSIGN(const SchemaVersions before, read([](soci::session& sql) -> Result<SchemaVersions> {
+               return stored_versions(sql);
+             }));
+  TRY(refuse_newer(before, known, options_.path));
+  // The usual case takes no write lock: a long write elsewhere delays nobody's start.
+  const bool is_current = std::all_of(known.begin(), known.end(), [&](const auto& entry) {
+    return version_of(before, entry.first) == entry.second;
+  });
+  if (is_current) return {};
+  return write([&](soci::session& sql) -> Result<void> {
+    sql << "create table if not exists schema_version "
+           "(module text primary key, version integer not null)";
+    // Asked again under the lock: another process may have migrated meanwhile.
+    const SchemaVersions stored = stored_versions(sql);
+    TRY(refuse_newer(stored, known, options_.path));
+    for (const Migration& step : migrations) {
+      if (step.version > version_of(stored, step.module)) TRY(apply(sql, step));
+    }
+    return {};
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Database::open(const Options& options) {
+  if (options.path != kInMemory) TRY(make_private_file(options.path));
+  auto database = std::make_unique<SqliteDatabase>(options);
+  TRY(database->open_sessions());
+  return std::unique_ptr<Database>(std::move(database));
+}
+
+}  // namespace wherry
