@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Endpoints: named places that hold files. Records in the state database, names resolved to ids,
+// and the open storage behind each.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/database.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "storage/storage.h"
+
+namespace wherry::endpoints {
+
+using EndpointId = std::string;  // a UUID in lower case
+
+// The built-in endpoint "local": the whole machine with the caller's own rights.
+inline constexpr std::string_view kLocalId = "00000000-0000-4000-8000-00006c6f6361";
+inline constexpr std::string_view kLocalName = "local";
+
+enum class Access { kRead, kReadWrite };
+
+struct Endpoint {
+  EndpointId id;
+  std::string display_name;
+  std::string storage_url;  // "posix:///data"; see storage/backends.h
+  Access access = Access::kReadWrite;
+  std::string owner;
+  std::string description;
+  std::string organization;
+  std::vector<std::string> keywords;
+  std::string default_directory;   // absolute within the endpoint; empty means "/"
+  ByteCount daily_quota = 0;       // bytes written to it in a day (UTC); 0: no bound
+  ByteCount bytes_per_second = 0;  // bandwidth bound; 0: none
+  std::uint64_t operations_per_second = 0;
+  TimePoint created;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct NewEndpoint {
+  std::string display_name;
+  std::string location;  // an absolute directory of this host, or a storage URL
+  Access access = Access::kReadWrite;
+  std::string owner;
+  std::string description;
+  std::string organization;
+  std::vector<std::string> keywords;
+  std::string default_directory;
+  ByteCount daily_quota = 0;
+  ByteCount bytes_per_second = 0;
+  std::uint64_t operations_per_second = 0;
+};
+
+// Fields that are set are changed.
+struct EndpointChange {
+  std::optional<std::string> display_name;
+  std::optional<Access> access;
+  std::optional<std::string> description;
+  std::optional<std::string> organization;
+  std::optional<std::vector<std::string>> keywords;
+  std::optional<std::string> default_directory;
+  std::optional<ByteCount> daily_quota;
+  std::optional<ByteCount> bytes_per_second;
+  std::optional<std::uint64_t> operations_per_second;
+};
+
+// Safe for concurrent calls. Knows the built-in endpoint as well as the stored ones.
+class Endpoints {
+ public:
+  // `database` must outlive it and is migrated by the caller with endpoint_migrations().
+  Endpoints(Database& database, Clock& clock, Random& random);
+  ~Endpoints();
+
+  // kInvalid for a bad name (1 to 128 bytes of UTF-8, no '/' or ':', not a UUID), a location that
+  // is no absolute directory or unknown URL; kAlreadyExists if the owner has one of that name.
+  Result<Endpoint> create(const NewEndpoint& request);
+  Result<Endpoint> update(const EndpointId& id, const EndpointChange& change);
+  Result<void> remove(const EndpointId& id);  // the data stays; kDenied for the built-in one
+
+  Result<Endpoint> get(const EndpointId& id);
+  // A UUID or a display name. kNotFound names the nearest existing name; kConflict when several
+  // endpoints bear the name lists their ids.
+  Result<Endpoint> resolve(std::string_view name_or_id);
+  // Sorted by name. `text` is looked for in name, description, organization and keywords, without
+  // regard to case; empty finds all.
+  Result<std::vector<Endpoint>> search(std::string_view text, std::size_t limit,
+                                       std::size_t offset);
+
+  // The open storage, throttled as the record says; the same object for repeated calls while the
+  // record is unchanged. Valid as long as the pointer is held.
+  Result<std::shared_ptr<storage::Storage>> open(const Endpoint& endpoint);
+  // Puts `storage` behind an endpoint in place of what its URL says (tests and simulation).
+  void substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+std::span<const Migration> endpoint_migrations();
+
+}  // namespace wherry::endpoints
