@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The embedded TransferService: tasks in the state database, run by this process with the engine.
+// Several processes may share the database; a task is run by the one that holds its claim.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/database.h"
+#include "base/random.h"
+#include "endpoints/endpoint.h"
+#include "engine/runner.h"
+#include "tasks/transfer_service.h"
+
+namespace wherry::tasks {
+
+struct LocalServiceOptions {
+  std::size_t active_tasks = 4;  // run at once by this process
+  std::size_t active_tasks_per_endpoint = 2;
+  engine::RunLimits limits;
+  Duration history = std::chrono::hours(24 * 30);  // how long ended tasks are kept; 0: for ever
+};
+
+// Who runs the tasks that are submitted.
+enum class Execution {
+  kNone,       // nobody here: store them for another process (`--detach`)
+  kOnlyNamed,  // this process runs tasks given to run() (one-shot commands)
+  kAll,        // this process runs every runnable task (watch, serve)
+};
+
+class LocalService : public TransferService {
+ public:
+  // The database is migrated with task_migrations() and endpoint_migrations(). All outlive it.
+  struct Parts {
+    Database& database;
+    endpoints::Endpoints& endpoints;
+    Clock& clock;
+    Random& random;
+  };
+  static std::unique_ptr<LocalService> create(const Parts& parts,
+                                              const LocalServiceOptions& options,
+                                              Execution execution);
+
+  // Claims and runs one task in the calling thread until it ends, is interrupted through `stop`
+  // (then it is INACTIVE and can be resumed) or needs a person. kConflict if another live process
+  // holds it: the message names its pid and since when.
+  virtual Result<Task> run(const TaskId& id, std::stop_token stop) = 0;
+  // Live counters of a task that this process runs; null otherwise. Valid while held.
+  virtual std::shared_ptr<const engine::Progress> progress(const TaskId& id) = 0;
+  // Starts every runnable task there is room for, without waiting (the scheduler's step, for tests
+  // and the simulation). Returns how many were started.
+  virtual Result<std::size_t> step() = 0;
+  // Deletes what is older than the history option. Returns the number of tasks.
+  virtual Result<std::size_t> purge_history() = 0;
+};
+
+std::span<const Migration> task_migrations();
+
+// The contract's code for an error on one side of a file operation ("FILE_NOT_FOUND", …).
+std::string_view error_code(const Error& error);
+
+}  // namespace wherry::tasks
