@@ -36,7 +36,7 @@ struct Endpoint {
   std::string organization;
   std::vector<std::string> keywords;
   std::string default_directory;   // absolute within the endpoint; empty means "/"
-  ByteCount daily_quota = 0;       // bytes written to it in a day (UTC); 0: no bound
+  ByteCount daily_quota = 0;       // bytes written to it in any 24 hours; 0: no bound
   ByteCount bytes_per_second = 0;  // bandwidth bound; 0: none
   std::uint64_t operations_per_second = 0;
   TimePoint created;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Daily byte quotas: what would exceed the day's share of an endpoint waits for the next day (UTC),
-// oldest task first.
+// Daily byte quotas: what would exceed an endpoint's share of any 24 hours waits until enough of
+// them have passed, oldest task first.
 #pragma once
 
 #include <string>
@@ -12,30 +12,32 @@
 
 namespace wherry::endpoints {
 
-// Safe for concurrent calls, also of several processes on one database.
+// Safe for concurrent calls, also of several processes on one database. The database is migrated
+// with endpoint_migrations(); it and the clock outlive the ledger.
 class QuotaLedger {
  public:
   QuotaLedger(Database& database, Clock& clock) : database_(database), clock_(clock) {}
 
-  struct Decision {
-    bool granted = false;
-    TimePoint next_try;  // when not granted: the start of the next day
-  };
-  // Books `bytes` against today's share of `endpoint`, or says when to come again. A file larger
-  // than the whole quota is granted on a day on which nothing else was booked. `task_age_order` is
-  // the request time of the asking task: while an older one waits on this endpoint, a younger is
-  // refused.
   struct Request {
     ByteCount bytes = 0;
     TimePoint task_requested;
     std::string task_id;
   };
+  struct Decision {
+    bool granted = false;
+    TimePoint next_try;  // when not granted
+  };
+  // Books `bytes` against the last 24 hours' share of `endpoint` (counted by the hour, rounded so
+  // that no 24 hours ever exceed it), or says when to come again. A file larger than the whole
+  // quota is granted when nothing else is booked. While an older task waits for this endpoint, a
+  // younger one is refused.
   Result<Decision> book(const Endpoint& endpoint, const Request& request);
   // Gives back what was booked and not moved.
   Result<void> release(const Endpoint& endpoint, ByteCount bytes);
   // The task waits no longer (ended or cancelled).
   Result<void> forget(const std::string& task_id);
-  Result<ByteCount> used_today(const Endpoint& endpoint);
+  // Booked in the last 24 hours.
+  Result<ByteCount> used(const Endpoint& endpoint);
 
  private:
   Database& database_;

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "endpoints/endpoint.h"
+
+#include <soci/soci.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "base/options.h"
+#include "base/path.h"
+#include "base/thread_annotations.h"
+#include "storage/backends.h"
+
+namespace wherry::endpoints {
+namespace {
+
+constexpr std::size_t kMaxNameLength = 128;
+
+constexpr Migration kMigrations[] = {
+    {"endpoints", 1,
+     "create table endpoint ("
+     " id text primary key, display_name text not null, storage_url text not null,"
+     " read_only integer not null, owner text not null, description text not null,"
+     " organization text not null, keywords text not null, default_directory text not null,"
+     " daily_quota integer not null, bytes_per_second integer not null,"
+     " operations_per_second integer not null, created integer not null,"
+     " unique (owner, display_name)) strict;"
+     "create table quota_use ("
+     " endpoint text not null, hour integer not null, bytes integer not null,"
+     " primary key (endpoint, hour)) strict, without rowid;"
+     "create table quota_wait ("
+     " endpoint text not null, task text not null, requested integer not null,"
+     " primary key (endpoint, task)) strict, without rowid;"},
+};
+
+constexpr std::string_view kColumns =
+    "id, display_name, storage_url, read_only, owner, description, organization, keywords,"
+    " default_directory, daily_quota, bytes_per_second, operations_per_second, created";
+
+// One row of the table, as the database holds it.
+struct Row {
+  std::string id, display_name, storage_url;
+  int read_only = 0;
+  std::string owner, description, organization, keywords, default_directory;
+  long long daily_quota = 0, bytes_per_second = 0, operations_per_second = 0, created = 0;
+};
+
+std::string join_words(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, "\n"));
+}
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+Row to_row(const Endpoint& endpoint) {
+  Row row;
+  row.id = endpoint.id;
+  row.display_name = endpoint.display_name;
+  row.storage_url = endpoint.storage_url;
+  row.read_only = endpoint.access == Access::kRead ? 1 : 0;
+  row.owner = endpoint.owner;
+  row.description = endpoint.description;
+  row.organization = endpoint.organization;
+  row.keywords = join_words(endpoint.keywords);
+  row.default_directory = endpoint.default_directory;
+  row.daily_quota = static_cast<long long>(endpoint.daily_quota);
+  row.bytes_per_second = static_cast<long long>(endpoint.bytes_per_second);
+  row.operations_per_second = static_cast<long long>(endpoint.operations_per_second);
+  row.created = endpoint.created.time_since_epoch().count();
+  return row;
+}
+
+Endpoint to_endpoint(const Row& row) {
+  Endpoint endpoint;
+  endpoint.id = row.id;
+  endpoint.display_name = row.display_name;
+  endpoint.storage_url = row.storage_url;
+  endpoint.access = row.read_only != 0 ? Access::kRead : Access::kReadWrite;
+  endpoint.owner = row.owner;
+  endpoint.description = row.description;
+  endpoint.organization = row.organization;
+  endpoint.keywords = split_words(row.keywords);
+  endpoint.default_directory = row.default_directory;
+  endpoint.daily_quota = static_cast<ByteCount>(row.daily_quota);
+  endpoint.bytes_per_second = static_cast<ByteCount>(row.bytes_per_second);
+  endpoint.operations_per_second = static_cast<std::uint64_t>(row.operations_per_second);
+  endpoint.created = TimePoint(Duration(row.created));
+  return endpoint;
+}
+
+soci::details::prepare_temp_type select(soci::session& sql, std::string_view condition, Row& row) {
+  return (sql.prepare << "select " << kColumns << " from endpoint " << condition,
+          soci::into(row.id), soci::into(row.display_name), soci::into(row.storage_url),
+          soci::into(row.read_only), soci::into(row.owner), soci::into(row.description),
+          soci::into(row.organization), soci::into(row.keywords), soci::into(row.default_directory),
+          soci::into(row.daily_quota), soci::into(row.bytes_per_second),
+          soci::into(row.operations_per_second), soci::into(row.created));
+}
+
+std::vector<Endpoint> fetch_all(soci::statement& statement, const Row& row) {
+  std::vector<Endpoint> found;
+  statement.execute();
+  while (statement.fetch()) found.push_back(to_endpoint(row));
+  return found;
+}
+
+Endpoint built_in_local() {
+  Endpoint endpoint;
+  endpoint.id = kLocalId;
+  endpoint.display_name = kLocalName;
+  endpoint.storage_url = "posix:///";
+  endpoint.description = "this machine, with the rights of whoever runs the command";
+  return endpoint;
+}
+
+Result<void> check_text(std::string_view field, std::string_view text) {
+  if (escape_bytes(text) == text) return {};
+  return make_error(Code::kInvalid,
+                    "{} '{}' has control characters, backslashes or bytes that are not UTF-8",
+                    field, escape_bytes(text));
+}
+
+Result<void> check_name(const std::string& name) {
+  TRY(check_text("endpoint name", name));
+  const auto refuse = [&](std::string_view why) {
+    return make_error(Code::kInvalid,
+                      "endpoint name '{}' {}; use 1 to {} bytes without '/' and ':'", name, why,
+                      kMaxNameLength);
+  };
+  if (name.empty()) return refuse("is empty");
+  if (name.size() > kMaxNameLength) return refuse(fmt::format("has {} bytes", name.size()));
+  if (name.find_first_of("/:") != std::string::npos)
+    return refuse("holds '/' or ':', which end a name in a path");
+  if (is_uuid(name)) return refuse("has the form of an id");
+  if (name == kLocalName) return refuse("belongs to the built-in endpoint of this machine");
+  return {};
+}
+
+Result<void> check_default_directory(const std::string& directory) {
+  if (directory.empty()) return {};
+  if (directory.front() != '/') {
+    return make_error(Code::kInvalid, "default directory '{}' is not absolute; begin it with '/'",
+                      escape_bytes(directory));
+  }
+  TRY(RelPath::parse(directory), "default directory");
+  return {};
+}
+
+Result<std::string> storage_url_of(const std::string& location) {
+  if (location.find("://") != std::string::npos || location.ends_with(':')) return location;
+  if (location.empty() || location.front() != '/') {
+    return make_error(
+        Code::kInvalid,
+        "location '{}' is neither an absolute directory nor a storage URL; write it as /data",
+        escape_bytes(location));
+  }
+  return "posix://" + location;
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view wanted) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::search(text.begin(), text.end(), wanted.begin(), wanted.end(),
+                     [&](char a, char b) { return lower(a) == lower(b); }) != text.end();
+}
+
+bool matches(const Endpoint& endpoint, std::string_view text) {
+  return contains_ignoring_case(endpoint.display_name, text) ||
+         contains_ignoring_case(endpoint.description, text) ||
+         contains_ignoring_case(endpoint.organization, text) ||
+         contains_ignoring_case(join_words(endpoint.keywords), text);
+}
+
+Error unknown_endpoint(std::string_view name, const std::vector<Endpoint>& all) {
+  std::vector<std::string> names;
+  for (const Endpoint& endpoint : all) names.push_back(endpoint.display_name);
+  const auto close = nearest(name, names);
+  return make_error(Code::kNotFound, "no endpoint '{}'; {}`wherry endpoint list` shows them all",
+                    escape_bytes(name),
+                    close ? fmt::format("did you mean '{}'? ", *close) : std::string());
+}
+
+}  // namespace
+
+struct Endpoints::State {
+  Database& database;
+  Clock& clock;
+  Random& random;
+
+  struct Opened {
+    std::string storage_url;
+    ByteCount bytes_per_second = 0;
+    std::uint64_t operations_per_second = 0;
+    bool substituted = false;
+    std::shared_ptr<storage::Storage> storage;
+  };
+  std::mutex mutex;
+  std::map<EndpointId, Opened> opened GUARDED_BY(mutex);
+
+  Result<std::vector<Endpoint>> stored(std::string_view condition) {
+    return database.read([&](soci::session& sql) -> Result<std::vector<Endpoint>> {
+      Row row;
+      soci::statement statement = select(sql, condition, row);
+      return fetch_all(statement, row);
+    });
+  }
+};
+
+Endpoints::Endpoints(Database& database, Clock& clock, Random& random)
+    : state_(new State{database, clock, random, {}, {}}) {}
+
+Endpoints::~Endpoints() = default;
+
+Result<Endpoint> Endpoints::create(const NewEndpoint& request) {
+  TRY(check_name(request.display_name));
+  TRY(check_text("description", request.description));
+  TRY(check_text("organization", request.organization));
+  for (const std::string& keyword : request.keywords) TRY(check_text("keyword", keyword));
+  TRY(check_default_directory(request.default_directory));
+  TRY_ASSIGN(const std::string url, storage_url_of(request.location));
+  TRY(storage::open_storage(url), "endpoint '{}'", request.display_name);
+
+  Endpoint endpoint;
+  endpoint.id = new_uuid(state_->random);
+  endpoint.display_name = request.display_name;
+  endpoint.storage_url = url;
+  endpoint.access = request.access;
+  endpoint.owner = request.owner;
+  endpoint.description = request.description;
+  endpoint.organization = request.organization;
+  endpoint.keywords = request.keywords;
+  endpoint.default_directory = request.default_directory;
+  endpoint.daily_quota = request.daily_quota;
+  endpoint.bytes_per_second = request.bytes_per_second;
+  endpoint.operations_per_second = request.operations_per_second;
+  endpoint.created = state_->clock.now();
+
+  const auto insert = [&](soci::session& sql) -> Result<void> {
+    int taken = 0;
+    sql << "select count(*) from endpoint where owner = :owner and display_name = :name",
+        soci::use(endpoint.owner), soci::use(endpoint.display_name), soci::into(taken);
+    if (taken != 0) {
+      return make_error(Code::kAlreadyExists,
+                        "you have an endpoint '{}' already; choose another name, or `wherry "
+                        "endpoint delete` it first",
+                        endpoint.display_name);
+    }
+    const Row row = to_row(endpoint);
+    sql << "insert into endpoint (" << kColumns
+        << ") values (:id, :name, :url, :ro, :owner, :descr, :org, :keys, :dir, :quota, :bps, "
+           ":ops, :created)",
+        soci::use(row.id), soci::use(row.display_name), soci::use(row.storage_url),
+        soci::use(row.read_only), soci::use(row.owner), soci::use(row.description),
+        soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
+        soci::use(row.daily_quota), soci::use(row.bytes_per_second),
+        soci::use(row.operations_per_second), soci::use(row.created);
+    return {};
+  };
+  TRY(state_->database.write(insert));
+  return endpoint;
+}
+
+Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& change) {
+  if (id == kLocalId) {
+    return make_error(Code::kDenied,
+                      "'{}' is the built-in endpoint of this machine and cannot be changed",
+                      kLocalName);
+  }
+  TRY_ASSIGN(Endpoint endpoint, get(id));
+  if (change.display_name && *change.display_name != endpoint.display_name)
+    TRY(check_name(*change.display_name));
+  if (change.description) TRY(check_text("description", *change.description));
+  if (change.organization) TRY(check_text("organization", *change.organization));
+  if (change.default_directory) TRY(check_default_directory(*change.default_directory));
+  const auto set = [](auto& field, const auto& value) {
+    if (value) field = *value;
+  };
+  set(endpoint.display_name, change.display_name);
+  set(endpoint.access, change.access);
+  set(endpoint.description, change.description);
+  set(endpoint.organization, change.organization);
+  set(endpoint.keywords, change.keywords);
+  set(endpoint.default_directory, change.default_directory);
+  set(endpoint.daily_quota, change.daily_quota);
+  set(endpoint.bytes_per_second, change.bytes_per_second);
+  set(endpoint.operations_per_second, change.operations_per_second);
+
+  const auto store = [&](soci::session& sql) -> Result<void> {
+    int taken = 0;
+    sql << "select count(*) from endpoint where owner = :owner and display_name = :name and id <> "
+           ":id",
+        soci::use(endpoint.owner), soci::use(endpoint.display_name), soci::use(endpoint.id),
+        soci::into(taken);
+    if (taken != 0) {
+      return make_error(Code::kAlreadyExists, "you have another endpoint '{}'; choose another name",
+                        endpoint.display_name);
+    }
+    const Row row = to_row(endpoint);
+    sql << "update endpoint set display_name = :name, read_only = :ro, description = :descr, "
+           "organization = :org,"
+           " keywords = :keys, default_directory = :dir, daily_quota = :quota, bytes_per_second = "
+           ":bps,"
+           " operations_per_second = :ops where id = :id",
+        soci::use(row.display_name), soci::use(row.read_only), soci::use(row.description),
+        soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
+        soci::use(row.daily_quota), soci::use(row.bytes_per_second),
+        soci::use(row.operations_per_second), soci::use(row.id);
+    return {};
+  };
+  TRY(state_->database.write(store), "update endpoint '{}'", endpoint.display_name);
+  return endpoint;
+}
+
+Result<void> Endpoints::remove(const EndpointId& id) {
+  if (id == kLocalId) {
+    return make_error(Code::kDenied,
+                      "'{}' is the built-in endpoint of this machine and cannot be deleted",
+                      kLocalName);
+  }
+  TRY(get(id));
+  return state_->database.write([&](soci::session& sql) -> Result<void> {
+    sql << "delete from endpoint where id = :id", soci::use(id);
+    sql << "delete from quota_use where endpoint = :id", soci::use(id);
+    sql << "delete from quota_wait where endpoint = :id", soci::use(id);
+    return {};
+  });
+}
+
+Result<Endpoint> Endpoints::get(const EndpointId& id) {
+  if (id == kLocalId) return built_in_local();
+  auto found = state_->database.read([&](soci::session& sql) -> Result<std::optional<Endpoint>> {
+    Row row;
+    soci::statement statement = (select(sql, "where id = :id", row), soci::use(id));
+    std::vector<Endpoint> rows = fetch_all(statement, row);
+    return rows.empty() ? std::optional<Endpoint>()
+                        : std::optional<Endpoint>(std::move(rows.front()));
+  });
+  if (!found) return std::move(found).error();
+  if (!*found)
+    return make_error(Code::kNotFound,
+                      "no endpoint with the id '{}'; `wherry endpoint list` shows them all", id);
+  return std::move(**found);
+}
+
+Result<Endpoint> Endpoints::resolve(std::string_view name_or_id) {
+  if (is_uuid(name_or_id)) {
+    std::string id(name_or_id);
+    std::transform(id.begin(), id.end(), id.begin(),
+                   [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });
+    return get(id);
+  }
+  if (name_or_id == kLocalName) return built_in_local();
+  TRY_ASSIGN(std::vector<Endpoint> all, search("", SIZE_MAX, 0));
+  std::vector<Endpoint> named;
+  for (Endpoint& endpoint : all) {
+    if (endpoint.display_name == name_or_id) named.push_back(endpoint);
+  }
+  if (named.empty()) return unknown_endpoint(name_or_id, all);
+  if (named.size() == 1) return std::move(named.front());
+  std::string ids;
+  for (const Endpoint& endpoint : named)
+    ids += fmt::format("\n  {} (of {})", endpoint.id, endpoint.owner);
+  return make_error(Code::kConflict, "'{}' names {} endpoints; use an id instead:{}", name_or_id,
+                    named.size(), ids);
+}
+
+Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size_t limit,
+                                                std::size_t offset) {
+  TRY_ASSIGN(std::vector<Endpoint> all, state_->stored("order by display_name, id"));
+  all.insert(all.begin(), built_in_local());
+  std::stable_sort(all.begin(), all.end(), [](const Endpoint& a, const Endpoint& b) {
+    return a.display_name < b.display_name;
+  });
+  std::vector<Endpoint> found;
+  for (Endpoint& endpoint : all) {
+    if (!matches(endpoint, text)) continue;
+    if (offset > 0) {
+      --offset;
+    } else if (found.size() < limit) {
+      found.push_back(std::move(endpoint));
+    }
+  }
+  return found;
+}
+
+Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint) {
+  const std::lock_guard lock(state_->mutex);
+  const auto known = state_->opened.find(endpoint.id);
+  if (known != state_->opened.end()) {
+    const State::Opened& opened = known->second;
+    const bool unchanged = opened.storage_url == endpoint.storage_url &&
+                           opened.bytes_per_second == endpoint.bytes_per_second &&
+                           opened.operations_per_second == endpoint.operations_per_second;
+    if (opened.substituted || unchanged) return opened.storage;
+  }
+  TRY_ASSIGN(std::unique_ptr<storage::Storage> storage, storage::open_storage(endpoint.storage_url),
+             "endpoint '{}'", endpoint.display_name);
+  if (endpoint.bytes_per_second != 0 || endpoint.operations_per_second != 0) {
+    const storage::ThrottlePolicy policy{endpoint.bytes_per_second, endpoint.operations_per_second};
+    storage = storage::make_throttled(std::move(storage), policy, state_->clock);
+  }
+  std::shared_ptr<storage::Storage> shared = std::move(storage);
+  state_->opened[endpoint.id] = {endpoint.storage_url, endpoint.bytes_per_second,
+                                 endpoint.operations_per_second, false, shared};
+  return shared;
+}
+
+void Endpoints::substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage) {
+  const std::lock_guard lock(state_->mutex);
+  state_->opened[id] = {{}, 0, 0, true, std::move(storage)};
+}
+
+std::span<const Migration> endpoint_migrations() { return kMigrations; }
+
+}  // namespace wherry::endpoints

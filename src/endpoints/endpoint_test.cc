@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "endpoints/endpoint.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/backends.h"
+
+namespace wherry::endpoints {
+namespace {
+
+class EndpointsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Database::Options options;
+    options.path = ":memory:";
+    database_ = Database::open(options).value();
+    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
+    endpoints_ = std::make_unique<Endpoints>(*database_, clock_, random_);
+  }
+
+  NewEndpoint request(std::string name, std::string owner = "det") {
+    NewEndpoint request;
+    request.display_name = std::move(name);
+    request.location = "/tmp";
+    request.owner = std::move(owner);
+    return request;
+  }
+
+  FakeClock clock_;
+  SeededRandom random_{7};
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Endpoints> endpoints_;
+};
+
+TEST_F(EndpointsTest, StoredEndpointIsFoundByNameAndById) {
+  NewEndpoint wanted = request("lab");
+  wanted.access = Access::kRead;
+  wanted.keywords = {"detector", "beamline 12"};
+  wanted.daily_quota = 750'000'000'000;
+  const Endpoint created = endpoints_->create(wanted).value();
+  EXPECT_EQ(endpoints_->resolve("lab").value(), created);
+  EXPECT_EQ(endpoints_->resolve(created.id).value(), created);
+  EXPECT_EQ(created.storage_url, "posix:///tmp");
+  EXPECT_EQ(created.created, clock_.now());
+}
+
+TEST_F(EndpointsTest, UnknownNameIsAnsweredWithTheNearestOne) {
+  ASSERT_TRUE(endpoints_->create(request("scratch")));
+  const auto found = endpoints_->resolve("scrtach");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::kNotFound);
+  EXPECT_NE(found.error().message.find("did you mean 'scratch'?"), std::string::npos)
+      << found.error().message;
+}
+
+TEST_F(EndpointsTest, AmbiguousNameListsTheIds) {
+  const Endpoint first = endpoints_->create(request("lab", "ann")).value();
+  const Endpoint second = endpoints_->create(request("lab", "ben")).value();
+  const auto found = endpoints_->resolve("lab");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::kConflict);
+  EXPECT_NE(found.error().message.find(first.id), std::string::npos);
+  EXPECT_NE(found.error().message.find(second.id), std::string::npos);
+}
+
+TEST_F(EndpointsTest, OneOwnerCannotUseANameTwice) {
+  ASSERT_TRUE(endpoints_->create(request("lab")));
+  EXPECT_EQ(endpoints_->create(request("lab")).error().code, Code::kAlreadyExists);
+}
+
+TEST_F(EndpointsTest, BadNamesAndLocationsAreRefusedAndNothingIsStored) {
+  for (const std::string name :
+       {"", "a/b", "a:b", "local", "\xff", "line\nbreak", "6d6a6f7e-0000-4000-8000-000000000000"}) {
+    EXPECT_EQ(endpoints_->create(request(name)).error().code, Code::kInvalid) << name;
+  }
+  EXPECT_EQ(endpoints_->create(request(std::string(129, 'x'))).error().code, Code::kInvalid);
+  for (const std::string location :
+       {"relative/dir", "", "warp:///data", "/does/not/exist", "/etc/passwd"}) {
+    NewEndpoint bad = request("lab");
+    bad.location = location;
+    EXPECT_FALSE(endpoints_->create(bad)) << location;
+  }
+  EXPECT_EQ(endpoints_->search("", 100, 0).value().size(), 1u);  // the built-in one
+}
+
+TEST_F(EndpointsTest, LocalIsAlwaysThereAndCannotBeChanged) {
+  EXPECT_EQ(endpoints_->resolve("local").value().id, kLocalId);
+  EXPECT_EQ(endpoints_->remove(EndpointId(kLocalId)).error().code, Code::kDenied);
+  EXPECT_EQ(endpoints_->update(EndpointId(kLocalId), {}).error().code, Code::kDenied);
+}
+
+TEST_F(EndpointsTest, UpdateChangesOnlyWhatIsSet) {
+  const Endpoint created = endpoints_->create(request("lab")).value();
+  EndpointChange change;
+  change.access = Access::kRead;
+  const Endpoint changed = endpoints_->update(created.id, change).value();
+  EXPECT_EQ(changed.access, Access::kRead);
+  EXPECT_EQ(changed.display_name, "lab");
+  EXPECT_EQ(endpoints_->get(created.id).value(), changed);
+}
+
+TEST_F(EndpointsTest, UpdateCannotTakeAnotherEndpointsName) {
+  ASSERT_TRUE(endpoints_->create(request("lab")));
+  const Endpoint other = endpoints_->create(request("scratch")).value();
+  EndpointChange change;
+  change.display_name = "lab";
+  EXPECT_EQ(endpoints_->update(other.id, change).error().code, Code::kAlreadyExists);
+}
+
+TEST_F(EndpointsTest, RemovedEndpointIsGone) {
+  const Endpoint created = endpoints_->create(request("lab")).value();
+  ASSERT_TRUE(endpoints_->remove(created.id));
+  EXPECT_EQ(endpoints_->get(created.id).error().code, Code::kNotFound);
+  EXPECT_EQ(endpoints_->remove(created.id).error().code, Code::kNotFound);
+}
+
+TEST_F(EndpointsTest, SearchLooksInAllTextsWithoutRegardToCaseAndPages) {
+  NewEndpoint described = request("b");
+  described.description = "Pilatus DETECTOR";
+  ASSERT_TRUE(endpoints_->create(described));
+  NewEndpoint keyed = request("a");
+  keyed.keywords = {"detector"};
+  ASSERT_TRUE(endpoints_->create(keyed));
+  const auto found = endpoints_->search("detector", 10, 0).value();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].display_name, "a");
+  EXPECT_EQ(endpoints_->search("detector", 1, 1).value().at(0).display_name, "b");
+}
+
+TEST_F(EndpointsTest, OpenGivesTheSameStorageUntilTheRecordChanges) {
+  const Endpoint created = endpoints_->create(request("lab")).value();
+  const auto first = endpoints_->open(created).value();
+  EXPECT_EQ(endpoints_->open(created).value(), first);
+  EndpointChange change;
+  change.bytes_per_second = 1'000'000;
+  const Endpoint changed = endpoints_->update(created.id, change).value();
+  EXPECT_NE(endpoints_->open(changed).value(), first);
+}
+
+TEST_F(EndpointsTest, SubstituteStandsInForTheStorage) {
+  const Endpoint created = endpoints_->create(request("lab")).value();
+  const std::shared_ptr<storage::Storage> memory = storage::open_memory();
+  endpoints_->substitute(created.id, memory);
+  EXPECT_EQ(endpoints_->open(created).value(), memory);
+}
+
+}  // namespace
+}  // namespace wherry::endpoints

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "endpoints/quota.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace wherry::endpoints {
+namespace {
+
+using namespace std::chrono_literals;
+
+class QuotaTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Database::Options options;
+    options.path = ":memory:";
+    database_ = Database::open(options).value();
+    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
+    drive_.id = "drive";
+    drive_.daily_quota = 750;
+  }
+
+  QuotaLedger::Decision book(ByteCount bytes, const std::string& task = "a", Duration age = 0s) {
+    return ledger().book(drive_, {bytes, start_ - age, task}).value();
+  }
+  QuotaLedger ledger() { return {*database_, clock_}; }
+
+  FakeClock clock_;
+  TimePoint start_ = clock_.now();
+  std::unique_ptr<Database> database_;
+  Endpoint drive_;
+};
+
+TEST_F(QuotaTest, EndpointWithoutQuotaGrantsEverything) {
+  drive_.daily_quota = 0;
+  EXPECT_TRUE(book(UINT32_MAX).granted);
+}
+
+TEST_F(QuotaTest, WhatWouldExceedTheQuotaWaitsUntilTheFirstBytesAreADayOld) {
+  EXPECT_TRUE(book(700).granted);
+  const auto refused = book(51);
+  EXPECT_FALSE(refused.granted);
+  EXPECT_GE(refused.next_try, clock_.now() + 24h);
+  EXPECT_LE(refused.next_try, clock_.now() + 25h);
+  clock_.advance(refused.next_try - clock_.now());
+  EXPECT_TRUE(book(51).granted);
+}
+
+TEST_F(QuotaTest, NoTwentyFourHoursEverExceedTheQuota) {
+  std::deque<std::pair<TimePoint, ByteCount>> granted;
+  SeededRandom random(3);
+  for (int step = 0; step < 600; ++step) {
+    const ByteCount bytes = 1 + random.below(120);
+    if (book(bytes).granted) granted.emplace_back(clock_.now(), bytes);
+    ByteCount window = 0;
+    for (const auto& [time, count] : granted) {
+      if (time > clock_.now() - 24h) window += count;
+    }
+    ASSERT_LE(window, drive_.daily_quota) << "at step " << step;
+    clock_.advance(std::chrono::minutes(random.below(90)));
+  }
+  EXPECT_GT(granted.size(), 50u);
+}
+
+TEST_F(QuotaTest, FileLargerThanTheQuotaGoesWhenNothingElseIsBooked) {
+  EXPECT_TRUE(book(2000).granted);
+  EXPECT_FALSE(book(1).granted);
+}
+
+TEST_F(QuotaTest, OlderTaskGoesFirst) {
+  EXPECT_TRUE(book(700, "young").granted);
+  EXPECT_FALSE(book(100, "old", 1h).granted);
+  EXPECT_FALSE(book(10, "young").granted) << "would fit, but the older task waits";
+  clock_.advance(26h);
+  EXPECT_FALSE(book(10, "young").granted);
+  EXPECT_TRUE(book(100, "old", 1h).granted);
+  EXPECT_TRUE(book(10, "young").granted);
+}
+
+TEST_F(QuotaTest, ForgottenTaskHoldsNobodyBack) {
+  EXPECT_TRUE(book(700, "young").granted);
+  EXPECT_FALSE(book(100, "old", 1h).granted);
+  ASSERT_TRUE(ledger().forget("old"));
+  EXPECT_TRUE(book(10, "young").granted);
+}
+
+TEST_F(QuotaTest, ReleasedBytesCanBeBookedAgain) {
+  EXPECT_TRUE(book(750).granted);
+  ASSERT_TRUE(ledger().release(drive_, 100));
+  EXPECT_EQ(ledger().used(drive_).value(), 650u);
+  EXPECT_TRUE(book(100).granted);
+}
+
+}  // namespace
+}  // namespace wherry::endpoints
