@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
 
+#include <algorithm>
+
 namespace wherry {
 namespace {
+
+// Longer waits would overflow when they are added to the present; nobody sits them out.
+constexpr Duration kLongestSleep = std::chrono::hours(24 * 365);
 
 class SystemClock : public Clock {
  public:
@@ -16,7 +21,7 @@ class SystemClock : public Clock {
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, duration, [] { return false; });
+    never.wait_for(lock, stop, std::min(duration, kLongestSleep), [] { return false; });
     return !stop.stop_requested();
   }
 };
@@ -41,11 +46,13 @@ Duration FakeClock::monotonic() const {
 }
 
 bool FakeClock::sleep(Duration duration, std::stop_token stop) {
+  if (stop.stop_requested()) return false;
+  duration = std::clamp(duration, Duration(0), kLongestSleep);
   std::unique_lock lock(mutex_);
   if (sleepers_ == Sleepers::kAdvance) {
     wall_ += duration;
     monotonic_ += duration;
-    return !stop.stop_requested();
+    return true;
   }
   const Duration until = monotonic_ + duration;
   return advanced_.wait(lock, stop, [&] { return monotonic_ >= until; });

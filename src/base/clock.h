@@ -19,7 +19,8 @@ class Clock {
   virtual TimePoint now() const = 0;
   // Time since an arbitrary start; never goes back. For durations and back-off.
   virtual Duration monotonic() const = 0;
-  // Waits until `duration` has passed or a stop is requested. Returns whether the time has passed.
+  // Waits until `duration` (at most a year) has passed or a stop is requested. Returns false when
+  // a stop was requested.
   virtual bool sleep(Duration duration, std::stop_token stop) = 0;
 };
 

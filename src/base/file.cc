@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -54,6 +56,9 @@ Meaning meaning_of(int error_number) {
       return {Code::kConflict, Retry::kLater};
     case ETIMEDOUT:
       return {Code::kTimeout, Retry::kLater};
+    case EBADF:
+    case EFAULT:
+      return {Code::kBug, Retry::kNever};
     default:
       return {Code::kUnavailable, Retry::kLater};
   }
@@ -69,6 +74,16 @@ Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = 0) 
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
   if (!fd) return errno_error(errno, fmt::format("open '{}'", escape_bytes(path)));
   return fd;
+}
+
+Result<void> write_new_file(const std::string& path, std::string_view bytes, mode_t mode) {
+  TRY_ASSIGN(const UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_EXCL, mode));
+  return write_fully(fd.get(), bytes, 0);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 }  // namespace
@@ -107,16 +122,14 @@ Result<std::string> read_file(const std::string& path, ByteCount limit) {
 }
 
 Result<void> durable_write_file(const std::string& path, std::string_view bytes, mode_t mode) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  {
-    TRY_ASSIGN(const UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
-    auto written = write_fully(fd.get(), bytes, 0);
-    if (!written) {
-      ::unlink(temporary.c_str());
-      return std::move(written).error().with_context(fmt::format("write '{}'", escape_bytes(path)));
-    }
-  }
-  return durable_rename(temporary, path);
+  static std::atomic<unsigned> count = 0;  // two threads may write the same file
+  const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), ++count);
+  ::unlink(temporary.c_str());  // of a process that died and had our pid; it may have another mode
+  auto written = write_new_file(temporary, bytes, mode);
+  if (written) written = durable_rename(temporary, path);
+  if (written) return {};
+  ::unlink(temporary.c_str());
+  return std::move(written).error().with_context(fmt::format("write '{}'", escape_bytes(path)));
 }
 
 Result<void> durable_rename(const std::string& from, const std::string& to) {
@@ -140,17 +153,14 @@ Result<void> sync_directory(const std::string& path) {
 }
 
 Result<void> make_directories(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0) return {};
-  const int error_number = errno;
-  if (error_number == ENOENT && parent_directory(path) != path) {
+  int failure = ::mkdir(path.c_str(), mode) == 0 ? 0 : errno;
+  if (failure == ENOENT && parent_directory(path) != path) {
     TRY(make_directories(parent_directory(path), mode));
-    if (::mkdir(path.c_str(), mode) == 0) return {};
-    return errno_error(errno, fmt::format("make directory '{}'", escape_bytes(path)));
+    failure = ::mkdir(path.c_str(), mode) == 0 ? 0 : errno;
   }
-  struct stat status;
-  if (error_number == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-    return {};
-  return errno_error(error_number, fmt::format("make directory '{}'", escape_bytes(path)));
+  // Also when somebody else makes the same directories meanwhile, and when `path` ends in a slash.
+  if (failure == 0 || (failure == EEXIST && is_directory(path))) return {};
+  return errno_error(failure, fmt::format("make directory '{}'", escape_bytes(path)));
 }
 
 Result<void> write_fully(int fd, std::span<const char> bytes, ByteCount offset) {

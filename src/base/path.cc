@@ -29,6 +29,14 @@ std::size_t utf8_length(std::string_view bytes) {
   return 0;
 }
 
+// Whether valid UTF-8 begins with a control character: U+0000 to U+001F, or U+007F to U+009F, among
+// which are a line break and the start of terminal commands.
+bool is_control(std::string_view utf8) {
+  const auto first = static_cast<unsigned char>(utf8[0]);
+  if (first == 0xc2 && utf8.size() > 1) return static_cast<unsigned char>(utf8[1]) < 0xa0;
+  return first < 0x20 || first == 0x7f;
+}
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -137,9 +145,8 @@ std::string escape_bytes(std::string_view bytes) {
   text.reserve(bytes.size());
   while (!bytes.empty()) {
     const std::size_t length = utf8_length(bytes);
-    const auto first = static_cast<unsigned char>(bytes[0]);
-    if (length == 0 || first < 0x20 || first == 0x7f || first == '\\') {
-      text += fmt::format("\\x{:02x}", first);
+    if (length == 0 || bytes[0] == '\\' || is_control(bytes)) {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[0]));
       bytes.remove_prefix(1);
     } else {
       text += bytes.substr(0, length);
@@ -157,7 +164,7 @@ Result<std::string> unescape_bytes(std::string_view text) {
       bytes += text[i];
       continue;
     }
-    const int high = i + 3 < text.size() + 0 && text[i + 1] == 'x' ? hex_digit(text[i + 2]) : -1;
+    const int high = i + 3 < text.size() && text[i + 1] == 'x' ? hex_digit(text[i + 2]) : -1;
     const int low = high >= 0 ? hex_digit(text[i + 3]) : -1;
     if (low < 0) {
       return make_error(Code::kInvalid, "'{}' has a backslash at byte {} that does not begin \\xHH",

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/worker_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace wherry {
+namespace {
+
+TEST(WorkerPool, RunsEverythingThatWasSubmittedBeforeItEnds) {
+  std::atomic<int> done = 0;
+  {
+    WorkerPool pool({.threads = 3, .queue_limit = 4});
+    for (int i = 0; i < 500; ++i) pool.submit([&] { ++done; });
+  }
+  EXPECT_EQ(done, 500);
+}
+
+TEST(WorkerPool, WaitIdleWaitsForQueuedAndRunningWork) {
+  std::atomic<int> done = 0;
+  WorkerPool pool({.threads = 2, .queue_limit = 100});
+  for (int round = 1; round <= 20; ++round) {
+    for (int i = 0; i < 10; ++i) pool.submit([&] { ++done; });
+    pool.wait_idle();
+    EXPECT_EQ(done, round * 10);
+  }
+}
+
+TEST(WorkerPool, WaitIdleOfAnUnusedPoolReturns) {
+  WorkerPool pool({});
+  pool.wait_idle();
+}
+
+TEST(WorkerPool, ThreadsWorkAtTheSameTime) {
+  WorkerPool pool({.threads = 2});
+  std::promise<void> first_runs;
+  std::promise<void> second_runs;
+  pool.submit([&] {
+    first_runs.set_value();
+    second_runs.get_future().wait();
+  });
+  pool.submit([&] {
+    first_runs.get_future().wait();
+    second_runs.set_value();
+  });
+  pool.wait_idle();
+}
+
+TEST(WorkerPool, NoMoreThanTheLimitWaitsInTheQueue) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> accepted = 0;
+  WorkerPool pool({.threads = 1, .queue_limit = 2});
+  std::promise<void> running;
+  pool.submit([&] {
+    running.set_value();
+    released.wait();
+  });
+  running.get_future().wait();
+  WorkerPool submitter({.threads = 1});
+  submitter.submit([&] {
+    for (int i = 0; i < 5; ++i) {
+      pool.submit([] {});
+      ++accepted;
+    }
+  });
+  // Two fit the queue; the third blocks its submitter, however long one looks.
+  while (accepted < 2) std::this_thread::yield();
+  for (int i = 0; i < 1'000; ++i) std::this_thread::yield();
+  EXPECT_EQ(accepted, 2);
+  release.set_value();
+  submitter.wait_idle();
+  pool.wait_idle();
+  EXPECT_EQ(accepted, 5);
+}
+
+TEST(WorkerPool, WhatWorkHoldsIsReleasedBeforeThePoolIsIdle) {
+  const auto held = std::make_shared<int>(1);
+  WorkerPool pool({.threads = 1});
+  pool.submit([copy = held] { (void)copy; });
+  pool.wait_idle();
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST(WorkerPoolDeathTest, WorkThatSubmitsToItsOwnPoolIsABug) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        WorkerPool pool({.threads = 1});
+        pool.submit([&] { pool.submit([] {}); });
+        pool.wait_idle();
+      },
+      "CHECK\\(current_pool != this\\)");
+}
+
+}  // namespace
+}  // namespace wherry
