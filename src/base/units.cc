@@ -284,7 +284,10 @@ std::string format_duration(Duration duration) {
   if (nanoseconds < 999.5e3) return fmt::format("{:.0f} us", nanoseconds / 1e3);
   if (nanoseconds < 99.5e6) return fmt::format("{:.0f} ms", nanoseconds / 1e6);
   if (nanoseconds < 59.95e9) return short_decimal(nanoseconds / 1e9) + " s";
-  const auto seconds = std::chrono::round<std::chrono::seconds>(duration).count();
+  // By hand: std::chrono::round overflows near the longest duration.
+  constexpr Duration::rep kNanoseconds = 1'000'000'000;
+  const Duration::rep seconds = duration.count() / kNanoseconds +
+                                (duration.count() % kNanoseconds >= kNanoseconds / 2 ? 1 : 0);
   if (seconds < 3'600) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
   if (seconds < 86'400) return fmt::format("{}h {}m", seconds / 3'600, seconds % 3'600 / 60);
   return fmt::format("{}d {}h", seconds / 86'400, seconds % 86'400 / 3'600);
