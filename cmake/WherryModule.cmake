@@ -5,9 +5,6 @@ add_library(wherry_flags INTERFACE)
 target_include_directories(wherry_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(wherry_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   $<$<BOOL:${WHERRY_WERROR}>:-Werror>)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(wherry_flags INTERFACE -Wthread-safety)
-endif()
 if(WHERRY_SANITIZE)
   # No vptr check: it needs the type information of SOCI's classes, which its libraries do not export.
   target_compile_options(wherry_flags INTERFACE -fsanitize=${WHERRY_SANITIZE} -fno-omit-frame-pointer

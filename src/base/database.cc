@@ -273,7 +273,10 @@ class SqliteDatabase : public Database {
     }
     if (readers_.empty()) {  // in memory: the one session serves all
       const std::lock_guard lock(writing_);
-      return read_with(*writer_, body);
+      TRY(run_script(*writer_, "pragma query_only = on", options_.path));
+      auto done = read_with(*writer_, body);
+      TRY(run_script(*writer_, "pragma query_only = off", options_.path));
+      return done;
     }
     soci::session& reader = borrow_reader();
     auto done = read_with(reader, body);

@@ -125,13 +125,18 @@ TEST_F(DatabaseTest, ANullWithoutIndicatorIsAnErrorAndNoException) {
 }
 
 TEST_F(DatabaseTest, AReadCannotChangeRows) {
-  const auto database = open();
-  const auto done = database->read([](soci::session& sql) -> Result<void> {
-    sql << "insert into note (text) values ('sneaked in')";
-    return {};
-  });
-  EXPECT_FALSE(done);
-  EXPECT_EQ(count_notes(*database).value(), 0);
+  const auto in_memory = Database::open({.path = ":memory:"}).value();
+  in_memory->migrate(kNotes).value();
+  const auto on_disk = open();
+  for (Database* database : {in_memory.get(), on_disk.get()}) {
+    const auto done = database->read([](soci::session& sql) -> Result<void> {
+      sql << "insert into note (text) values ('sneaked in')";
+      return {};
+    });
+    EXPECT_FALSE(done);
+    add_note(*database, "properly").value();
+    EXPECT_EQ(count_notes(*database).value(), 1);
+  }
 }
 
 TEST_F(DatabaseTest, AReadSeesOneSnapshotWhileAnotherThreadWrites) {
