@@ -354,7 +354,6 @@ TEST_F(DatabaseTest, APathThatSociCannotSpellIsRefused) {
 using DatabaseDeathTest = DatabaseTest;
 
 TEST_F(DatabaseDeathTest, ABodyThatCallsItsOwnDatabaseIsABug) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto database = open();
   EXPECT_DEATH((void)database->read([&](soci::session&) { return count_notes(*database); }),
                "CHECK");
