@@ -13,6 +13,8 @@ if(WHERRY_SANITIZE)
 endif()
 if(WHERRY_FUZZ)
   target_compile_options(wherry_flags INTERFACE -fsanitize=fuzzer-no-link)
+  # Readers then take every checksum, so that mutations reach the code behind it.
+  target_compile_definitions(wherry_flags INTERFACE FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 endif()
 if(WHERRY_COVERAGE)
   target_compile_options(wherry_flags INTERFACE --coverage)

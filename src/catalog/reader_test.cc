@@ -182,30 +182,80 @@ TEST(Reader, HostileBlocksWithGoodChecksumsAreHarmless) {
   EXPECT_GT(refused, 1000);
 }
 
-std::string golden_path(int zstd_level) {
-  return fmt::format("{}/catalog/v1/small_zstd{}.catalog", WHERRY_TEST_DATA, zstd_level);
+TEST(Reader, HostilePagesWithGoodChecksumsAreHarmless) {
+  const std::string good = bytes_of(small_tree(), 0);
+  const auto footer = load<Footer>(std::string_view(good).substr(good.size() - sizeof(Footer)));
+  const std::size_t begin = sizeof(FileHeader) + footer.data_size;
+  const std::size_t size = footer.index_size;
+  int refused = 0;
+  for (std::size_t i = begin + sizeof(std::uint64_t); i < begin + size; ++i) {
+    for (int mask = 1; mask < 256; ++mask) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ mask);
+      const std::uint64_t checksum = checksum64(std::string_view(bad).substr(begin + 8, size - 8));
+      std::memcpy(bad.data() + begin, &checksum, sizeof checksum);
+      if (!use(bad)) ++refused;
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
+TEST(Reader, AZstdFrameThatClaimsTooMuchIsRefused) {
+  std::string bytes = bytes_of(wide_tree());
+  const std::size_t begin = sizeof(FileHeader);
+  auto header = load<BlockHeader>(std::string_view(bytes).substr(begin));
+  ASSERT_EQ(header.codec, Codec::kZstd);
+  for (const std::uint32_t raw_size : {0u, header.raw_size - 1, header.raw_size + 1, 0xffffffffu}) {
+    header.raw_size = raw_size;
+    std::memcpy(bytes.data() + begin, &header, sizeof header);
+    const std::uint64_t checksum = checksum64(
+        std::string_view(bytes).substr(begin + 8, sizeof header - 8 + header.stored_size));
+    std::memcpy(bytes.data() + begin, &checksum, sizeof checksum);
+    const auto result = use(bytes);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Code::kCorrupt);
+  }
+}
+
+// A file of tests/data, what it holds, and how it is compressed.
+struct GoldenFile {
+  std::string path;
+  TestTree tree;
+  int zstd_level;
+};
+
+std::vector<GoldenFile> golden_files() {
+  const std::string folder = std::string(WHERRY_TEST_DATA) + "/catalog/v1/";
+  return {{folder + "small.catalog", small_tree(), 0}, {folder + "wide.catalog", wide_tree(), 1}};
 }
 
 TEST(Golden, Version1FilesStillRead) {
   if (std::getenv("WHERRY_ACCEPT") != nullptr) {
-    for (const int level : {0, 1}) {
-      ASSERT_TRUE(durable_write_file(golden_path(level), bytes_of(small_tree(), level), 0644));
-    }
+    for (const GoldenFile& file : golden_files())
+      ASSERT_TRUE(durable_write_file(file.path, bytes_of(file.tree, file.zstd_level), 0644));
     GTEST_SKIP() << "golden files rewritten";
   }
-  for (const int level : {0, 1}) {
-    const auto reader = Reader::open(golden_path(level));
+  for (const GoldenFile& file : golden_files()) {
+    const auto reader = Reader::open(file.path);
     ASSERT_TRUE(reader) << reader.error().message;
     ASSERT_TRUE((*reader)->check());
-    EXPECT_TRUE(read_tree(**reader).value() == small_tree());
+    EXPECT_TRUE(read_tree(**reader).value() == file.tree) << file.path;
     EXPECT_EQ((*reader)->note(), "note");
   }
+}
+
+TEST(Golden, TheWideFileIsCompressed) {
+  if (std::getenv("WHERRY_ACCEPT") != nullptr) GTEST_SKIP() << "golden files are being rewritten";
+  const std::string bytes = read_file(golden_files().at(1).path, 1 << 20).value();
+  EXPECT_EQ(load<BlockHeader>(std::string_view(bytes).substr(sizeof(FileHeader))).codec,
+            Codec::kZstd);
 }
 
 // Of uncompressed files only: releases of zstd may compress differently.
 TEST(Golden, Version1IsWrittenByteForByte) {
   if (std::getenv("WHERRY_ACCEPT") != nullptr) GTEST_SKIP() << "golden files are being rewritten";
-  EXPECT_EQ(read_file(golden_path(0), 1 << 20).value(), bytes_of(small_tree(), 0));
+  const GoldenFile file = golden_files().at(0);
+  EXPECT_EQ(read_file(file.path, 1 << 20).value(), bytes_of(file.tree, file.zstd_level));
 }
 
 }  // namespace

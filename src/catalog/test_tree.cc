@@ -109,4 +109,23 @@ TestTree small_tree() {
   return tree;
 }
 
+TestTree wide_tree() {
+  constexpr std::int64_t kTime = 1539601563000000000;
+  TestTree tree;
+  for (std::uint64_t i = 0; i < 4200; ++i) {
+    const auto time = kTime + static_cast<std::int64_t>(i * 1'000'003);
+    tree[""].entries[fmt::format("frame_{:06}.cbf", i)] = {
+        {EntryType::kFile, 0640, i % 100 == 0 ? 12u : 6229760u, time, time, 5000 + i}, ""};
+  }
+  for (std::uint64_t i = 0; i < 70; ++i) {
+    const std::string name = fmt::format("sample_{:02}", i);
+    const auto time = kTime - static_cast<std::int64_t>(i * i);
+    const Observation seen{EntryType::kDirectory, 0755, 4096, time, time, 100 + i};
+    tree[""].entries[name] = {{EntryType::kDirectory, 0755, 0, 0, 0, 100 + i}, ""};
+    tree[name].observation = seen;
+    tree[name].trusted = i % 2 == 0;
+  }
+  return tree;
+}
+
 }  // namespace wherry::catalog

@@ -102,7 +102,9 @@ class TestFolder {
 std::string random_name(Random& random);
 Observation random_observation(Random& random);
 TestTree random_tree(std::uint64_t seed);
-// Every kind of entry, few bytes; the tree of the golden files.
+// Every kind of entry, few bytes: the worked example of docs/formats/catalog.md.
 TestTree small_tree();
+// Two pages of the index, a directory of two blocks, enough of everything that zstd pays.
+TestTree wide_tree();
 
 }  // namespace wherry::catalog
