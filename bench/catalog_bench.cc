@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
-#include "base/file.h"
+#include "base/path.h"
 #include "base/random.h"
 #include "catalog/reader.h"
 #include "catalog/writer.h"
@@ -203,7 +204,7 @@ void run(const std::string& folder, Sizes sizes) {
   const double decode = median_of_5([&] { return read_all(*reader); });
   const double copy = median_of_5([&] { return copy_all(folder + "/copy.catalog", *reader); });
   const double lookup = median_of_5([&] { return look_up(*reader); });
-  const auto size = static_cast<double>(read_file(path, ByteCount{1} << 30).value().size());
+  const auto size = static_cast<double>(std::filesystem::file_size(path));
   fmt::print("{:8} {:8.2f} {:8.2f} {:9.3f} {:9.3f} {:9.3f} {:8.2f} {:10.1f}\n",
              sizes == Sizes::kOne ? "one" : "varied", size / 1e6,
              size / static_cast<double>(reader->totals().files), encode, decode, copy, open * 1e3,

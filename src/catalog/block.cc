@@ -37,6 +37,12 @@ NameParts split_name(std::string_view before, std::string_view name) {
   return {shared, name.size() - shared - tail, tail};
 }
 
+template <class Number>
+void fill(std::vector<std::uint64_t>& column, std::span<const Entry> entries, Number number) {
+  column.clear();
+  for (const Entry& entry : entries) column.push_back(static_cast<std::uint64_t>(number(entry)));
+}
+
 std::uint64_t block_checksum(const BlockHeader& header, std::string_view payload) {
   // One pass over contiguous bytes: a header and its payload always lie side by side.
   const char* begin = payload.data() - sizeof(BlockHeader) + sizeof header.checksum;
@@ -54,13 +60,6 @@ std::size_t BlockEncoder::next_block(std::span<const Entry> entries) {
     ++count;
   }
   return count;
-}
-
-template <class Number>
-void BlockEncoder::fill(std::vector<std::uint64_t>& column, std::span<const Entry> entries,
-                        Number number) {
-  column.clear();
-  for (const Entry& entry : entries) column.push_back(static_cast<std::uint64_t>(number(entry)));
 }
 
 void BlockEncoder::append(std::string& out, std::span<const Entry> entries) {
@@ -90,12 +89,8 @@ void BlockEncoder::append(std::string& out, std::span<const Entry> entries) {
 
 // Three columns of lengths, and the new bytes kept for append_targets.
 void BlockEncoder::append_names(std::span<const Entry> entries) {
-  std::vector<std::uint64_t>& shared = column_;
-  std::vector<std::uint64_t>& middle = mtimes_;
-  std::vector<std::uint64_t> tail;
-  tail.reserve(entries.size());
-  shared.clear();
-  middle.clear();
+  auto& [shared, middle, tail] = columns_;
+  for (auto& column : columns_) column.clear();
   middles_.clear();
   std::string_view before;
   for (const Entry& entry : entries) {
@@ -113,29 +108,32 @@ void BlockEncoder::append_names(std::span<const Entry> entries) {
 }
 
 void BlockEncoder::append_observations(std::span<const Entry> entries) {
-  fill(column_, entries, [](const Entry& e) { return e.observation.type; });
-  append_column(raw_, column_);
-  fill(column_, entries, [](const Entry& e) { return e.observation.mode; });
-  append_column(raw_, column_);
-  fill(column_, entries, [](const Entry& e) { return e.observation.size; });
-  append_column(raw_, column_);
-  fill(mtimes_, entries, [](const Entry& e) { return e.observation.mtime_ns; });
-  append_column(raw_, mtimes_);
-  fill(column_, entries, [](const Entry& e) { return e.observation.ctime_ns; });
-  append_column(raw_, column_, mtimes_);
-  fill(column_, entries, [](const Entry& e) { return e.observation.inode; });
-  append_column(raw_, column_);
+  std::vector<std::uint64_t>& column = columns_[0];
+  std::vector<std::uint64_t>& mtimes = columns_[1];
+  fill(column, entries, [](const Entry& e) { return e.observation.type; });
+  append_column(raw_, column);
+  fill(column, entries, [](const Entry& e) { return e.observation.mode; });
+  append_column(raw_, column);
+  fill(column, entries, [](const Entry& e) { return e.observation.size; });
+  append_column(raw_, column);
+  fill(mtimes, entries, [](const Entry& e) { return e.observation.mtime_ns; });
+  append_column(raw_, mtimes);
+  fill(column, entries, [](const Entry& e) { return e.observation.ctime_ns; });
+  append_column(raw_, column, mtimes);
+  fill(column, entries, [](const Entry& e) { return e.observation.inode; });
+  append_column(raw_, column);
 }
 
 // The lengths of symlink targets, the new bytes of all names, the targets.
 void BlockEncoder::append_targets(std::span<const Entry> entries) {
-  column_.clear();
+  std::vector<std::uint64_t>& lengths = columns_[0];
+  lengths.clear();
   for (const Entry& entry : entries) {
     const bool is_symlink = entry.observation.type == EntryType::kSymlink;
     CHECK(is_symlink || entry.symlink_target.empty());
-    if (is_symlink) column_.push_back(entry.symlink_target.size());
+    if (is_symlink) lengths.push_back(entry.symlink_target.size());
   }
-  append_column(raw_, column_);
+  append_column(raw_, lengths);
   raw_ += middles_;
   for (const Entry& entry : entries) raw_ += entry.symlink_target;
 }

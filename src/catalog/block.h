@@ -33,14 +33,11 @@ class BlockEncoder {
   void append_names(std::span<const Entry> entries);
   void append_observations(std::span<const Entry> entries);
   void append_targets(std::span<const Entry> entries);
-  template <class Number>
-  void fill(std::vector<std::uint64_t>& column, std::span<const Entry> entries, Number number);
 
   Compressor& compressor_;
   std::string raw_;
   std::string middles_;
-  std::vector<std::uint64_t> column_;
-  std::vector<std::uint64_t> mtimes_;
+  std::array<std::vector<std::uint64_t>, 3> columns_;  // reused
 };
 
 // A block in a mapped file, its header's limits checked.

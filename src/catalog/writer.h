@@ -20,12 +20,15 @@ class Writer {
     std::string note;
     int zstd_level = 1;  // 0 stores blocks uncompressed
   };
+  // kConflict while another writer, of this process or another, has not finished the same catalog.
   static Result<std::unique_ptr<Writer>> create(const std::string& path, const Options& options);
   // Without finish(), removes what was written.
   virtual ~Writer() = default;
 
   // `entries` are sorted by name bytes, without doubles. Directories come in RelPath's order, the
-  // root (path "") first; CHECKed.
+  // root (path "") first; only symlinks have a target; CHECKed. kInvalid for a name that no
+  // directory can hold, and for text past kMaxPathBytes. After an error the writer is of no more
+  // use.
   virtual Result<void> add(const Directory& directory, std::span<const Entry> entries) = 0;
   // The same directory as in `source`, its block copied as it stands; with `path` in place of its
   // old path if it moved, and `observation` and `trusted` from `directory`.
