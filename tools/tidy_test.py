@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each rule of tidy.py finds what it is for, and leaves alone what looks like it."""
+
+import pathlib
+import tempfile
+import unittest
+
+import tidy
+
+LICENCE = "// SPDX-License-Identifier: Apache-2.0\n"
+
+
+class TidyTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = pathlib.Path(scratch.name)
+
+    def write(self, path, text):
+        full = self.root / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_text(text)
+
+    def found(self, check):
+        return [str(finding) for finding in check(tidy.Tree(self.root))]
+
+    def assert_one(self, check, *words):
+        found = self.found(check)
+        self.assertEqual(len(found), 1, found)
+        for word in words:
+            self.assertIn(word, found[0])
+
+    def assert_none(self, check):
+        self.assertEqual(self.found(check), [])
+
+
+class Includes(TidyTest):
+    def test_a_module_may_not_include_what_stands_above_it(self):
+        self.write("src/storage/posix.cc", '\n#include "tasks/types.h"\n')
+        self.assert_one(tidy.check_includes, "src/storage/posix.cc:2", "storage may not include tasks/types.h")
+
+    def test_a_module_may_include_itself_and_what_stands_below_it(self):
+        self.write("src/engine/copy_file.cc", '#include "engine/copy_file.h"\n#include "storage/storage.h"\n')
+        self.assert_none(tidy.check_includes)
+
+    def test_siblings_may_not_include_each_other(self):
+        self.write("src/catalog/reader.cc", '#include "storage/storage.h"\n')
+        self.assert_one(tidy.check_includes, "catalog may not include storage/storage.h")
+
+    def test_a_single_allowed_header_does_not_open_its_module(self):
+        self.write("src/sync/pass.cc", '#include "engine/types.h"\n#include "engine/runner.h"\n')
+        self.assert_one(tidy.check_includes, "src/sync/pass.cc:2", "engine/runner.h")
+
+    def test_a_test_may_use_everything_below_its_module(self):
+        self.write("src/tasks/store_test.cc", '#include "catalog/reader.h"\n')
+        self.assert_none(tidy.check_includes)
+
+    def test_a_test_may_not_use_what_stands_above_its_module(self):
+        self.write("src/tasks/store_test.cc", '#include "sync/pass.h"\n')
+        self.assert_one(tidy.check_includes, "tasks may not include sync/pass.h")
+
+    def test_a_module_that_is_not_drawn_is_found(self):
+        self.write("src/misc/things.h", "")
+        self.assert_one(tidy.check_includes, "module 'misc'")
+
+    def test_headers_are_named_from_the_source_root(self):
+        self.write("src/base/file.cc", '#include "file.h"\n')
+        self.assert_one(tidy.check_includes, '"module/file.h"')
+
+
+class DeadFiles(TidyTest):
+    def test_a_test_that_no_list_names_is_found(self):
+        self.write("src/base/CMakeLists.txt", "wherry_module(base SOURCES file.cc TESTS path_test.cc)")
+        self.write("src/base/file.cc", "")
+        self.write("src/base/path_test.cc", "")
+        self.write("src/base/file_test.cc", "")
+        self.assert_one(tidy.check_dead_files, "src/base/file_test.cc", "never runs")
+
+    def test_a_commented_name_in_a_list_does_not_count(self):
+        self.write("src/base/CMakeLists.txt", "wherry_module(base SOURCES # file.cc\n)")
+        self.write("src/base/file.cc", "")
+        self.assert_one(tidy.check_dead_files, "src/base/file.cc")
+
+    def test_a_header_that_something_includes_is_alive(self):
+        self.write("src/base/CMakeLists.txt", "x(file.cc)")
+        self.write("src/base/file.cc", '#include "base/helper.h"\n')
+        self.write("src/base/helper.h", "")
+        self.write("src/base/lonely.h", "")
+        self.assert_one(tidy.check_dead_files, "src/base/lonely.h")
+
+    def test_a_python_test_that_no_list_names_is_found(self):
+        self.write("tests/system/CMakeLists.txt", "x(one_test.py)")
+        self.write("tests/system/one_test.py", "")
+        self.write("tests/system/two_test.py", "")
+        self.assert_one(tidy.check_dead_files, "two_test.py")
+
+
+class Bans(TidyTest):
+    def test_each_banned_word_is_found_with_its_replacement(self):
+        for code, word in [("std::thread t;", "WorkerPool"), ("::rename(a, b);", "durable_rename"),
+                           ("auto x = std::chrono::system_clock::now();", "Clock"),
+                           ("try {} catch (...) {}", "wrapper"), ("assert(x);", "CHECK"),
+                           ("std::this_thread::sleep_for(1s);", "FakeClock"),
+                           ("using namespace std;", "name what you use"), ("int x = rand();", "seed")]:
+            with self.subTest(code):
+                self.write("src/tasks/store.cc", code)
+                self.assert_one(tidy.check_bans, word)
+
+    def test_comments_strings_and_members_of_the_same_name_are_not_found(self):
+        self.write("src/tasks/store.cc",
+                   '// std::thread and catch (...)\nconst char* a = "system_clock::now";\n'
+                   "storage.rename(a, b);\nvoid Posix::rename(int);\nstatic_assert(true);\n"
+                   "auto n = std::thread::hardware_concurrency();\nchar q = '\"'; int big = 1'000'000;\n"
+                   'auto raw = R"(assert(1))";\nusing namespace std::chrono_literals;\n')
+        self.assert_none(tidy.check_bans)
+
+    def test_a_word_is_allowed_where_it_belongs(self):
+        self.write("src/base/clock.cc", "std::chrono::system_clock::now();")
+        self.write("src/base/worker_pool.cc", "std::thread t; try {} catch (...) {}")
+        self.assert_none(tidy.check_bans)
+
+    def test_lines_are_counted_through_comments_and_raw_strings(self):
+        self.write("src/tasks/store.cc", '/* a\nb */ auto x = R"(\n\n)";\nassert(x);\n')
+        self.assert_one(tidy.check_bans, "store.cc:5:")
+
+
+class Texts(TidyTest):
+    def test_a_todo_needs_an_issue(self):
+        self.write("src/base/file.cc", "// TODO" + ": later\n// TODO" + "(#12): with an issue\n")
+        self.assert_one(tidy.check_todo, "file.cc:1")
+
+    def test_every_source_and_script_names_its_licence(self):
+        self.write("src/base/file.cc", LICENCE)
+        self.write("src/base/file.h", "#pragma once\n")
+        self.write("scripts/test", "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n")
+        self.write("README.md", "")
+        self.assert_one(tidy.check_licence, "src/base/file.h")
+
+    def test_links_lead_to_files(self):
+        self.write("docs/a.md", "[ok](b.md#part) [up](../README.md) [web](https://example.org/x) [dir](howto)")
+        self.write("docs/b.md", "[gone](c.md)")
+        self.write("docs/howto/x.md", "")
+        self.write("README.md", "")
+        self.assert_one(tidy.check_links, "docs/b.md:1", "c.md")
+
+
+class Lengths(TidyTest):
+    def test_a_long_function_is_noted_and_a_long_class_is_not(self):
+        self.write("src/base/a.cc", "int short_one() {\n  return 1;\n}\n"
+                                    "Result<void> long_one(\n    int a) {\n" + "  x();\n" * 70 + "}\n"
+                                    "class Big {\n" + "  int a;\n" * 80 + "};\n")
+        self.assert_one(tidy.note_lengths, "a.cc:4", "long_one", "73 lines")
+
+    def test_a_long_file_is_noted(self):
+        self.write("src/base/a.cc", "// x\n" * 701)
+        self.assert_one(tidy.note_lengths, "701 lines")
+
+
+if __name__ == "__main__":
+    unittest.main()
