@@ -210,7 +210,6 @@ TEST(Writer, SaysWhatItCouldNotMake) {
 }
 
 TEST(WriterDeath, DirectoriesOutOfOrderAreABug) {
-  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   const TestFolder folder;
   const auto writer = Writer::create(folder / "a.catalog", {}).value();
   EXPECT_DEATH((void)writer->add({"a", {}, false, 0}, {}), "");  // the root comes first
@@ -221,7 +220,6 @@ TEST(WriterDeath, DirectoriesOutOfOrderAreABug) {
 }
 
 TEST(WriterDeath, EntriesOutOfOrderAreABug) {
-  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   const TestFolder folder;
   const auto writer = Writer::create(folder / "a.catalog", {}).value();
   const Entry swapped[] = {{"b", {}, {}}, {"a", {}, {}}};
