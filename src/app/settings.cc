@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/settings.h"
+
+#include <cstdlib>
+
+#include "base/file.h"
+
+namespace wherry::app {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kHour = 3600 * kSecond;
+constexpr std::int64_t kDay = 24 * kHour;
+constexpr std::int64_t kMiB = 1 << 20;
+
+const OptionDeclaration kDeclarations[] = {
+    {.name = "log.file",
+     .kind = OptionKind::kText,
+     .default_text = "",
+     .doc = "File that the log is appended to; empty means standard error."},
+    {.name = "log.level",
+     .kind = OptionKind::kChoice,
+     .default_text = "warning",
+     .doc = "The least serious messages that are logged.",
+     .choices = {"debug", "info", "warning", "error", "off"}},
+    {.name = "state.dir",
+     .kind = OptionKind::kText,
+     .default_text = "",
+     .doc = "Directory of the database, the catalogs and the logs of detached tasks; empty means"
+            " wherry in $XDG_STATE_HOME (~/.local/state)."},
+    {.name = "tasks.active",
+     .kind = OptionKind::kInteger,
+     .default_text = "4",
+     .doc = "How many tasks one process runs at once.",
+     .minimum = 1,
+     .maximum = 64},
+    {.name = "tasks.active_per_endpoint",
+     .kind = OptionKind::kInteger,
+     .default_text = "2",
+     .doc = "How many of them may read from or write to the same endpoint.",
+     .minimum = 1,
+     .maximum = 64},
+    {.name = "tasks.history",
+     .kind = OptionKind::kDuration,
+     .default_text = "30d",
+     .doc = "How long ended tasks are kept for `task list`; 0 keeps them for ever.",
+     .minimum = 0,
+     .maximum = 36500 * kDay},
+    {.name = "transfer.group_age",
+     .kind = OptionKind::kDuration,
+     .default_text = "500ms",
+     .doc = "The longest that a copied file waits for others to be made durable together.",
+     .minimum = kSecond / 1000,
+     .maximum = 60 * kSecond},
+    {.name = "transfer.group_bytes",
+     .kind = OptionKind::kBytes,
+     .default_text = "256MiB",
+     .doc = "How many bytes of copied files are made durable together at most.",
+     .minimum = kMiB,
+     .maximum = kMiB << 16},
+    {.name = "transfer.group_files",
+     .kind = OptionKind::kInteger,
+     .default_text = "4096",
+     .doc = "How many copied files are made durable together at most.",
+     .minimum = 1,
+     .maximum = 100'000},
+    {.name = "transfer.range_bytes",
+     .kind = OptionKind::kBytes,
+     .default_text = "64MiB",
+     .doc = "Files above this size are copied in ranges of it, so that a broken transfer goes on"
+            " from the last verified one.",
+     .minimum = kMiB,
+     .maximum = kMiB << 16},
+    {.name = "transfer.workers",
+     .kind = OptionKind::kInteger,
+     .default_text = "0",
+     .doc = "How many files one task copies at once; 0 chooses by the storages and the machine.",
+     .minimum = 0,
+     .maximum = 64},
+};
+
+// The XDG base directory `variable`, or its place below the home directory.
+std::string xdg_directory(const Environment& environment, std::string_view variable,
+                          std::string_view below_home) {
+  const auto value = environment(variable);
+  if (value && value->starts_with('/')) return *value;
+  return home_directory() + "/" + std::string(below_home);
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](std::string_view variable) -> std::optional<std::string> {
+    const char* value = std::getenv(std::string(variable).c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+}
+
+std::span<const OptionDeclaration> setting_declarations() { return kDeclarations; }
+
+std::string settings_file(const Environment& environment) {
+  const auto named = environment("WHERRY_SETTINGS");
+  if (named && !named->empty()) return *named;
+  return xdg_directory(environment, "XDG_CONFIG_HOME", ".config") + "/wherry/settings.yml";
+}
+
+Result<Options> load_settings(const Environment& environment,
+                              const std::map<std::string, std::string, std::less<>>& overrides) {
+  return Options::load(
+      kDeclarations,
+      {.file = settings_file(environment), .environment = environment, .overrides = overrides});
+}
+
+std::string state_directory(const Options& settings, const Environment& environment) {
+  const std::string& chosen = settings.text("state.dir");
+  if (!chosen.empty()) return chosen;
+  return xdg_directory(environment, "XDG_STATE_HOME", ".local/state") + "/wherry";
+}
+
+}  // namespace wherry::app

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/wherry.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/random.h"
+
+namespace wherry::app {
+namespace {
+
+std::string user_name() {
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[4096];
+  if (::getpwuid_r(::geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr)
+    return found->pw_name;
+  return fmt::format("uid{}", ::geteuid());
+}
+
+std::vector<Migration> all_migrations() {
+  std::vector<Migration> all;
+  for (const auto migrations : {endpoints::endpoint_migrations(), tasks::task_migrations()})
+    all.insert(all.end(), migrations.begin(), migrations.end());
+  return all;
+}
+
+tasks::LocalServiceOptions service_options(const Options& settings) {
+  tasks::LocalServiceOptions options;
+  options.active_tasks = static_cast<std::size_t>(settings.integer("tasks.active"));
+  options.active_tasks_per_endpoint =
+      static_cast<std::size_t>(settings.integer("tasks.active_per_endpoint"));
+  options.history = settings.duration("tasks.history");
+  options.limits.workers = static_cast<std::size_t>(settings.integer("transfer.workers"));
+  options.limits.group_age = settings.duration("transfer.group_age");
+  options.limits.group_bytes = settings.bytes("transfer.group_bytes");
+  options.limits.group_files = static_cast<std::size_t>(settings.integer("transfer.group_files"));
+  options.limits.range_bytes = settings.bytes("transfer.range_bytes");
+  return options;
+}
+
+}  // namespace
+
+struct Wherry::Parts {
+  Options settings;
+  std::string directory;
+  std::string owner;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<endpoints::Endpoints> endpoints;
+  std::mutex mutex;  // for the parts that are made at first use
+  std::unique_ptr<tasks::LocalService> service;
+  std::optional<tasks::Execution> execution;
+};
+
+Result<void> open_log_of(const Options& settings) {
+  const std::string& level = settings.text("log.level");
+  const std::string& file = settings.text("log.file");
+  if (level == "warning" && file.empty()) return {};
+  TRY_ASSIGN(const LogLevel parsed, parse_log_level(level));
+  return open_log({.level = parsed, .file = file});
+}
+
+Wherry::Wherry(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Wherry::~Wherry() = default;
+
+Result<std::unique_ptr<Wherry>> Wherry::open(Options settings, const std::string& directory) {
+  if (!directory.starts_with('/')) {
+    return make_error(Code::kInvalid,
+                      "the state directory '{}' is relative; give state.dir (WHERRY_STATE_DIR) an"
+                      " absolute path",
+                      escape_bytes(directory));
+  }
+  const std::string shown = escape_bytes(directory);
+  TRY(make_directories(directory, 0700), "make the state directory '{}'", shown);
+  auto parts = std::make_unique<Parts>();
+  parts->settings = std::move(settings);
+  parts->directory = directory;
+  parts->owner = user_name();
+  TRY_ASSIGN(parts->database, Database::open({.path = directory + "/wherry.db"}),
+             "open the database '{}/wherry.db'", shown);
+  TRY(parts->database->migrate(all_migrations()), "open the database '{}/wherry.db'", shown);
+  parts->endpoints =
+      std::make_unique<endpoints::Endpoints>(*parts->database, system_clock(), system_random());
+  return std::unique_ptr<Wherry>(new Wherry(std::move(parts)));
+}
+
+const Options& Wherry::settings() const { return parts_->settings; }
+const std::string& Wherry::directory() const { return parts_->directory; }
+const std::string& Wherry::owner() const { return parts_->owner; }
+Database& Wherry::database() { return *parts_->database; }
+endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
+
+tasks::LocalService& Wherry::service(tasks::Execution execution) {
+  const std::lock_guard lock(parts_->mutex);
+  if (!parts_->service) {
+    parts_->service = tasks::LocalService::create(
+        {*parts_->database, *parts_->endpoints, system_clock(), system_random()},
+        service_options(parts_->settings), execution);
+    parts_->execution = execution;
+  }
+  CHECK(parts_->execution == execution);
+  return *parts_->service;
+}
+
+}  // namespace wherry::app

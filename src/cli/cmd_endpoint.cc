@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// wherry endpoint: named places that hold files.
+#include "base/clock.h"
+#include "base/path.h"
+#include "cli/commands.h"
+#include "cli/location.h"
+#include "endpoints/quota.h"
+
+namespace wherry::cli {
+namespace {
+
+using endpoints::Access;
+using endpoints::Endpoint;
+
+std::vector<std::string> keywords_of(const std::string& text) {
+  std::vector<std::string> keywords;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    if (comma > at) keywords.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return keywords;
+}
+
+Record endpoint_record(const Endpoint& endpoint) {
+  return {
+      "endpoint",
+      {{"display_name", "Display Name", Bytes{endpoint.display_name}},
+       {"id", "ID", endpoint.id},
+       {"storage_url", "Storage", Bytes{endpoint.storage_url}},
+       {"access", "Access",
+        std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
+       {"owner_string", "Owner", endpoint.owner},
+       {"description", "Description", endpoint.description},
+       {"organization", "Organization", endpoint.organization},
+       {"keywords", "Keywords", endpoint.keywords},
+       {"default_directory", "Default Directory",
+        Bytes{endpoint.default_directory.empty() ? "/" : endpoint.default_directory}},
+       {"daily_quota", "Daily Quota",
+        endpoint.daily_quota == 0 ? Value(std::string("none")) : Value(Size{endpoint.daily_quota})},
+       {"bytes_per_second", "Bytes Per Second",
+        endpoint.bytes_per_second == 0 ? Value(std::string("no bound"))
+                                       : Value(Size{endpoint.bytes_per_second})},
+       {"operations_per_second", "Operations Per Second",
+        endpoint.operations_per_second == 0 ? Value(std::string("no bound"))
+                                            : Value(endpoint.operations_per_second)}}};
+}
+
+Result<void> show_endpoints(Context& context, const std::vector<Endpoint>& found) {
+  Output::Table table(context.output(), "endpoint_list",
+                      {{"display_name", "Display Name"},
+                       {"id", "ID"},
+                       {"access", "Access"},
+                       {"storage_url", "Storage"},
+                       {"owner_string", "Owner", Shown::kNotInText},
+                       {"description", "Description"}});
+  for (const Endpoint& endpoint : found) {
+    table.row({Bytes{endpoint.display_name}, endpoint.id,
+               std::string(endpoint.access == Access::kRead ? "read-only" : "read-write"),
+               Bytes{endpoint.storage_url}, endpoint.owner, endpoint.description});
+  }
+  table.finish();
+  return {};
+}
+
+// A directory of this machine may be typed relative to the working directory.
+Result<std::string> location_of(const std::string& typed) {
+  const std::size_t colon = typed.find(':');
+  const bool is_url = colon != typed.npos && typed.substr(0, colon).find('/') == typed.npos;
+  if (is_url) return typed;
+  return absolute_local_path(typed);
+}
+
+Result<int> create(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  endpoints::NewEndpoint request;
+  request.display_name = arguments.text("NAME");
+  TRY_ASSIGN(request.location, location_of(arguments.text("LOCATION")));
+  request.access = arguments.has("read-only") ? Access::kRead : Access::kReadWrite;
+  request.owner = wherry->owner();
+  request.description = arguments.text("description");
+  request.organization = arguments.text("organization");
+  request.keywords = keywords_of(arguments.text("keywords"));
+  request.default_directory = arguments.text("default-directory");
+  request.daily_quota = arguments.bytes("daily-quota").value_or(0);
+  request.bytes_per_second = arguments.bytes("bandwidth").value_or(0);
+  request.operations_per_second =
+      static_cast<std::uint64_t>(arguments.integer("operations").value_or(0));
+  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().create(request), "create endpoint '{}'",
+             escape_bytes(request.display_name));
+  if (context.output().format() == Format::kText) {
+    context.output().raw(fmt::format("Endpoint '{}' created: {}\n",
+                                     escape_bytes(endpoint.display_name), endpoint.id));
+  } else {
+    context.output().record(endpoint_record(endpoint));
+  }
+  return kExitDone;
+}
+
+constexpr std::size_t kPage = 1000;
+
+Result<std::vector<Endpoint>> find_all(app::Wherry& wherry, const std::string& text,
+                                       std::size_t limit) {
+  std::vector<Endpoint> all;
+  while (all.size() < limit) {
+    const std::size_t wanted = std::min(kPage, limit - all.size());
+    TRY_ASSIGN(auto page, wherry.endpoints().search(text, wanted, all.size()));
+    const bool is_last = page.size() < wanted;
+    for (Endpoint& endpoint : page) all.push_back(std::move(endpoint));
+    if (is_last) break;
+  }
+  return all;
+}
+
+Result<int> list(Context& context, const Arguments&) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const auto found, find_all(*wherry, "", SIZE_MAX));
+  TRY(show_endpoints(context, found));
+  return kExitDone;
+}
+
+Result<int> search(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  const auto limit = static_cast<std::size_t>(arguments.integer("limit").value_or(25));
+  TRY_ASSIGN(const auto found, find_all(*wherry, arguments.text("TEXT"), limit));
+  TRY(show_endpoints(context, found));
+  return kExitDone;
+}
+
+Result<int> show(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
+  Record record = endpoint_record(endpoint);
+  if (endpoint.daily_quota > 0) {
+    endpoints::QuotaLedger ledger(wherry->database(), system_clock());
+    TRY_ASSIGN(const ByteCount used, ledger.used(endpoint));
+    record.fields.push_back({"daily_quota_used", "Used In 24 Hours", Size{used}});
+  }
+  context.output().record(record);
+  return kExitDone;
+}
+
+Result<int> update(Context& context, const Arguments& arguments) {
+  if (arguments.has("read-only") && arguments.has("read-write"))
+    return make_error(Code::kInvalid, "--read-only and --read-write exclude each other");
+  if (arguments.in_order().empty())
+    return make_error(Code::kInvalid,
+                      "nothing to change; `wherry endpoint update --help` lists what can be");
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const Endpoint before, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
+  endpoints::EndpointChange change;
+  change.display_name = arguments.optional_text("name");
+  if (arguments.has("read-only")) change.access = Access::kRead;
+  if (arguments.has("read-write")) change.access = Access::kReadWrite;
+  change.description = arguments.optional_text("description");
+  change.organization = arguments.optional_text("organization");
+  if (const auto keywords = arguments.optional_text("keywords"))
+    change.keywords = keywords_of(*keywords);
+  change.default_directory = arguments.optional_text("default-directory");
+  change.daily_quota = arguments.bytes("daily-quota");
+  change.bytes_per_second = arguments.bytes("bandwidth");
+  if (const auto operations = arguments.integer("operations"))
+    change.operations_per_second = static_cast<std::uint64_t>(*operations);
+  TRY_ASSIGN(const Endpoint after, wherry->endpoints().update(before.id, change),
+             "update endpoint '{}'", escape_bytes(before.display_name));
+  if (context.output().format() == Format::kText) {
+    context.output().message("Updated", "The endpoint has been updated");
+  } else {
+    context.output().record(endpoint_record(after));
+  }
+  return kExitDone;
+}
+
+Result<int> remove(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
+  TRY(wherry->endpoints().remove(endpoint.id), "delete endpoint '{}'",
+      escape_bytes(endpoint.display_name));
+  context.output().message("Deleted",
+                           "The endpoint has been deleted; its files stay where they are");
+  return kExitDone;
+}
+
+const PositionalSpec kEndpoint = {
+    .name = "ENDPOINT", .kind = ValueKind::kEndpoint, .help = "Name or id of the endpoint."};
+
+// What `create` and `update` share.
+const OptionSpec kDescription = {.name = "description", .value = "TEXT", .help = "What it is for."};
+const OptionSpec kOrganization = {.name = "organization", .value = "TEXT", .help = "Whose it is."};
+const OptionSpec kKeywords = {.name = "keywords",
+                              .value = "A,B,...",
+                              .help = "Words that `wherry endpoint search` finds it by."};
+const OptionSpec kDefaultDirectory = {.name = "default-directory",
+                                      .value = "/PATH",
+                                      .help = "Where ENDPOINT: and relative paths begin."};
+const OptionSpec kDailyQuota = {.name = "daily-quota",
+                                .value = "SIZE",
+                                .help =
+                                    "Write at most this much to it in any 24 hours, e.g. 750GB; "
+                                    "what exceeds it waits. 0: no bound.",
+                                .kind = ValueKind::kBytes};
+const OptionSpec kBandwidth = {
+    .name = "bandwidth",
+    .value = "SIZE",
+    .help = "Move at most this much per second, e.g. 100MiB. 0: no bound.",
+    .kind = ValueKind::kBytes};
+const OptionSpec kOperations = {.name = "operations",
+                                .value = "N",
+                                .help = "At most N file operations per second. 0: no bound.",
+                                .kind = ValueKind::kInteger};
+
+}  // namespace
+
+std::span<const Command> endpoint_commands() {
+  static const Command commands[] = {
+      {.name = "endpoint create",
+       .summary = "Give a directory or another place that holds files a name.",
+       .description = "Afterwards NAME:/path is a file below it. No path, symlink or race leaves "
+                      "the directory.",
+       .positionals = {{.name = "NAME",
+                        .help = "How you will call it: 1 to 128 bytes, no '/' or ':'."},
+                       {.name = "LOCATION",
+                        .kind = ValueKind::kFile,
+                        .help = "A directory of this machine, or a storage URL."}},
+       .options = {{.name = "read-only", .help = "Nothing may be written to it."},
+                   kDailyQuota,
+                   kBandwidth,
+                   kOperations,
+                   kDefaultDirectory,
+                   kDescription,
+                   kOrganization,
+                   kKeywords},
+       .handler = create,
+       .examples =
+           {"wherry endpoint create lab /data --read-only",
+            "wherry endpoint create drive /mnt/drive --daily-quota 750GB --bandwidth 100MiB"}},
+      {.name = "endpoint list", .summary = "List all endpoints.", .handler = list},
+      {.name = "endpoint search",
+       .summary =
+           "List the endpoints whose name, description, organization or keywords contain a text.",
+       .positionals = {{.name = "TEXT", .help = "Upper and lower case are the same."}},
+       .options = {{.name = "limit",
+                    .value = "N",
+                    .help = "At most N of them (25).",
+                    .kind = ValueKind::kInteger}},
+       .handler = search},
+      {.name = "endpoint show",
+       .summary = "Show what is known of an endpoint.",
+       .positionals = {kEndpoint},
+       .handler = show},
+      {.name = "endpoint update",
+       .summary = "Change an endpoint.",
+       .positionals = {kEndpoint},
+       .options = {{.name = "name", .value = "NAME", .help = "Call it so from now on."},
+                   {.name = "read-only", .help = "Nothing may be written to it."},
+                   {.name = "read-write", .help = "It may be written to."},
+                   kDailyQuota,
+                   kBandwidth,
+                   kOperations,
+                   kDefaultDirectory,
+                   kDescription,
+                   kOrganization,
+                   kKeywords},
+       .handler = update},
+      {.name = "endpoint delete",
+       .summary = "Forget an endpoint; its files stay.",
+       .positionals = {kEndpoint},
+       .handler = remove},
+  };
+  return commands;
+}
+
+}  // namespace wherry::cli

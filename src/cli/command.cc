@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <charconv>
+
+#include "base/check.h"
+#include "base/units.h"
+
+namespace wherry::cli {
+
+Result<Duration> parse_seconds(std::string_view text) {
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789.") == text.npos;
+  return parse_duration(is_number ? std::string(text) + "s" : std::string(text));
+}
+
+const std::vector<std::string>& Arguments::all(std::string_view name) const {
+  static const std::vector<std::string> none;
+  if (const auto found = options_.find(name); found != options_.end()) return found->second;
+  if (const auto found = positionals_.find(name); found != positionals_.end()) return found->second;
+  return none;
+}
+
+const std::string& Arguments::text(std::string_view name) const {
+  static const std::string none;
+  const auto& values = all(name);
+  return values.empty() ? none : values.back();
+}
+
+std::optional<std::string> Arguments::optional_text(std::string_view name) const {
+  const auto& values = all(name);
+  if (values.empty()) return std::nullopt;
+  return values.back();
+}
+
+// The values were checked when they were parsed (parse.cc), so that value() cannot fail here.
+std::optional<std::int64_t> Arguments::integer(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(value->data(), value->data() + value->size(), number);
+  CHECK(parsed.ec == std::errc());
+  return number;
+}
+
+std::optional<ByteCount> Arguments::bytes(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  return parse_bytes(*value).value();
+}
+
+std::optional<Duration> Arguments::duration(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  return parse_duration(*value).value();
+}
+
+std::optional<Duration> Arguments::seconds(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  return parse_seconds(*value).value();
+}
+
+std::optional<TimePoint> Arguments::time(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  return parse_time(*value).value();
+}
+
+std::optional<double> Arguments::percent(std::string_view option) const {
+  const auto value = optional_text(option);
+  if (!value) return std::nullopt;
+  return parse_percent(*value).value();
+}
+
+void Arguments::add_option(std::string_view name, std::string value) {
+  in_order_.emplace_back(name, value);
+  options_[std::string(name)].push_back(std::move(value));
+}
+
+void Arguments::add_positional(std::string_view name, std::string value) {
+  positionals_[std::string(name)].push_back(std::move(value));
+}
+
+Context::Context(Parts parts) : parts_(std::move(parts)), output_(parts_.format, parts_.out) {}
+Context::~Context() = default;
+
+Result<const Options*> Context::settings() {
+  if (!settings_) {
+    TRY_ASSIGN(settings_, app::load_settings(parts_.environment, parts_.overrides));
+  }
+  return &*settings_;
+}
+
+Result<app::Wherry*> Context::wherry() {
+  if (!wherry_) {
+    TRY_ASSIGN(const Options* loaded, settings());
+    TRY(app::open_log_of(*loaded));
+    TRY_ASSIGN(wherry_,
+               app::Wherry::open(*loaded, app::state_directory(*loaded, parts_.environment)));
+  }
+  return wherry_.get();
+}
+
+}  // namespace wherry::cli

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.h"
+
+namespace wherry::cli {
+
+std::span<const Command> commands() {
+  static const std::vector<Command> all = [] {
+    std::vector<Command> table;
+    for (const auto part :
+         {transfer_commands, task_commands, file_commands, delete_commands, endpoint_commands,
+          config_commands, completion_commands, help_commands}) {
+      const std::span<const Command> some = part();
+      table.insert(table.end(), some.begin(), some.end());
+    }
+    return table;
+  }();
+  return all;
+}
+
+}  // namespace wherry::cli

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run_task.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/task_view.h"
+
+extern char** environ;  // POSIX leaves its declaration to the program
+
+namespace wherry::cli {
+namespace {
+
+using tasks::Task;
+using tasks::TaskState;
+
+constexpr std::size_t kErrorsShown = 5;
+
+// The first errors of single files, with the way to the rest.
+void show_item_errors(Context& context, tasks::TransferService& service, const Task& task) {
+  const auto page = service.item_errors(task.id, 0);
+  if (!page || page->rows.empty()) return;
+  std::size_t shown = 0;
+  for (const tasks::ItemError& error : page->rows) {
+    if (shown++ == kErrorsShown) break;
+    context.err() << fmt::format("  {}: {} ({})\n", escape_bytes(error.source_path),
+                                 printable(error.details), error.code);
+  }
+  if (page->rows.size() > kErrorsShown || page->next) {
+    context.err() << fmt::format("  ... all of them: wherry task show {} --errors\n", task.id);
+  }
+}
+
+int explain_failure(Context& context, tasks::TransferService& service, const Task& task) {
+  const std::string why = task.fatal_error ? fmt::format("{}: {}", task.fatal_error->code,
+                                                         printable(task.fatal_error->description))
+                                           : "some files failed";
+  context.err() << fmt::format("wherry: task {} failed: {}\n", task.id, why);
+  show_item_errors(context, service, task);
+  if (!task.cancel_requested) {
+    context.err() << fmt::format(
+        "What is done stays done. Once the cause is gone: wherry task resume {}\n", task.id);
+  }
+  return kExitFailed;
+}
+
+int explain_inactive(Context& context, const Task& task, Finish finish) {
+  if (finish == Finish::kInterrupted) {
+    context.err() << fmt::format(
+        "wherry: task {} was interrupted; nothing is lost. Go on with: wherry task resume {}\n",
+        task.id, task.id);
+    return kExitInterrupted;
+  }
+  context.err() << fmt::format(
+      "wherry: task {} waits for you: {}{}{}\nThen: wherry task resume {}\n", task.id,
+      task.nice_status, task.nice_status_details.empty() ? "" : ": ",
+      printable(task.nice_status_details), task.id);
+  return kExitFailed;
+}
+
+// Shows how the task ended; answers the exit code.
+int conclude(Context& context, tasks::TransferService& service, const Task& task, Finish finish) {
+  EndpointNames names(service);
+  context.output().record(task_record(task, names));
+  switch (task.state) {
+    case TaskState::kSucceeded:
+      if (task.counts.skipped_errors > 0) show_item_errors(context, service, task);
+      return kExitDone;
+    case TaskState::kFailed:
+      return explain_failure(context, service, task);
+    case TaskState::kInactive:
+    case TaskState::kActive:
+      return explain_inactive(context, task, finish);
+  }
+  return kExitFailed;
+}
+
+// File actions and attributes of posix_spawn, released at the end.
+struct SpawnPlan {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  SpawnPlan() {
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+  ~SpawnPlan() {
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+  }
+};
+
+Result<void> spawn_in_background(const std::vector<std::string>& words, const std::string& log) {
+  SpawnPlan plan;
+  ::posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&plan.actions, STDOUT_FILENO, log.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_adddup2(&plan.actions, STDOUT_FILENO, STDERR_FILENO);
+  // A session of its own: closing the terminal sends it no signal.
+  ::posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSID);
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int failed =
+      ::posix_spawn(&pid, "/proc/self/exe", &plan.actions, &plan.attributes, argv.data(), environ);
+  if (failed != 0)
+    return errno_error(failed, fmt::format("start '{}' in the background", words[0]));
+  return {};
+}
+
+}  // namespace
+
+Result<int> run_task_here(Context& context, const tasks::TaskId& id) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  tasks::LocalService& service = wherry->service();
+  ProgressLine line(progress_style(), system_clock(), context.err());
+  std::optional<Result<Task>> ended;
+  const auto show = [&] {
+    if (const auto progress = service.progress(id)) line.update(*progress);
+  };
+  const Finish finish =
+      run_in_foreground({line.interval(), show, context.err()},
+                        [&](std::stop_token stop) { ended.emplace(service.run(id, stop)); });
+  line.clear();
+  TRY_ASSIGN(const Task task, *std::move(ended));
+  return conclude(context, service, task, finish);
+}
+
+Result<void> run_task_detached(Context& context, const tasks::TaskId& id) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  const std::string logs = wherry->directory() + "/logs";
+  TRY(make_directories(logs, 0700));
+  std::vector<std::string> words = {"wherry", "task",        "resume",
+                                    id,       "--state-dir", wherry->directory()};
+  for (const auto& [name, value] : context.overrides()) {
+    if (name == "state.dir") continue;
+    words.push_back("--set");
+    words.push_back(name + "=" + value);
+  }
+  return spawn_in_background(words, fmt::format("{}/task-{}.log", logs, id));
+}
+
+Result<int> follow_submitted(Context& context, const tasks::Submitted& submitted, RunWhere where) {
+  const bool is_new = submitted.kind == tasks::Submitted::Kind::kAccepted;
+  const std::string message =
+      is_new ? "The task has been accepted and stored"
+             : "A task with this submission id exists already; nothing new was created";
+  if (where == RunWhere::kDetached) {
+    if (is_new) TRY(run_task_detached(context, submitted.task_id), "task {}", submitted.task_id);
+    context.output().record(
+        {"transfer_result",
+         {{"message", "Message", message},
+          {"task_id", "Task ID", submitted.task_id},
+          {"code", "Code", std::string(is_new ? "Accepted" : "Duplicate"), Shown::kNotInText}}});
+    return kExitDone;
+  }
+  if (!is_new) context.err() << "wherry: " << message << ": " << submitted.task_id << '\n';
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const Task task, wherry->service().task(submitted.task_id));
+  if (tasks::is_final(task.state))
+    return conclude(context, wherry->service(), task, Finish::kByItself);
+  return run_task_here(context, submitted.task_id);
+}
+
+}  // namespace wherry::cli

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/scratch_directory.h"
+#include "cli/commands.h"
+
+namespace wherry::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Runs a whole command on a state directory of its own.
+class RunCommand : public ::testing::Test {
+ protected:
+  int run(std::vector<std::string> words) {
+    out_.str("");
+    err_.str("");
+    return cli::run(words,
+                    [&](std::string_view variable) -> std::optional<std::string> {
+                      const auto found = variables_.find(variable);
+                      if (found == variables_.end()) return std::nullopt;
+                      return found->second;
+                    },
+                    {out_, err_});
+  }
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  ScratchDirectory scratch_;
+  std::map<std::string, std::string, std::less<>> variables_ = {
+      {"XDG_CONFIG_HOME", scratch_.path()}, {"WHERRY_STATE_DIR", scratch_.file("state")}};
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(RunCommand, VersionAndHelpTouchNothing) {
+  EXPECT_EQ(run({"--version"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("wherry "));
+  EXPECT_EQ(run({"transfer", "--help"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("Usage: wherry transfer [OPTIONS] SOURCE TARGET"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_.file("state")));
+}
+
+TEST_F(RunCommand, WithoutCommandItShowsHelpAndFails) {
+  EXPECT_EQ(run({}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("Usage: wherry COMMAND"));
+  EXPECT_EQ(run({"task"}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("task event-list"));
+}
+
+TEST_F(RunCommand, ASlipIsAUsageErrorWithTheNearestWord) {
+  EXPECT_EQ(run({"trasnfer", "a", "b"}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("did you mean 'wherry transfer'?"));
+}
+
+TEST_F(RunCommand, ConfigShowTellsWhereValuesComeFrom) {
+  variables_["WHERRY_TASKS_ACTIVE"] = "7";
+  EXPECT_EQ(run({"config", "show", "tasks.active", "--format", "unix"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("tasks.active\t7\tWHERRY_TASKS_ACTIVE"));
+  EXPECT_EQ(run({"config", "show", "log.level", "-v", "-Funix"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("log.level\tinfo\tcommand line"));
+  EXPECT_EQ(run({"config", "show", "task.active"}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("did you mean 'tasks.active'?"));
+}
+
+TEST_F(RunCommand, UnreadableSettingsAreNamedByFileLineAndKey) {
+  std::filesystem::create_directory(scratch_.file("wherry"));
+  std::ofstream(scratch_.file("wherry/settings.yml")) << "log:\n  level: loud\n";
+  EXPECT_EQ(run({"endpoint", "list"}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("settings.yml, line 2"));
+  EXPECT_THAT(err(), HasSubstr("'log.level': 'loud'"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_.file("state")));
+}
+
+TEST_F(RunCommand, EndpointsAreCreatedShownChangedAndDeleted) {
+  EXPECT_EQ(
+      run({"endpoint", "create", "lab", scratch_.path(), "--read-only", "--daily-quota", "750GB"}),
+      kExitDone)
+      << err();
+  EXPECT_EQ(run({"endpoint", "show", "lab"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("read-only"));
+  EXPECT_EQ(run({"endpoint", "update", "lab", "--name", "lab2", "--read-write"}), kExitDone)
+      << err();
+  EXPECT_EQ(run({"endpoint", "list", "-Funix"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("lab2\t"));
+  EXPECT_EQ(run({"endpoint", "delete", "lab2"}), kExitDone) << err();
+  EXPECT_EQ(run({"endpoint", "show", "lab2"}), kExitFailed);
+}
+
+TEST_F(RunCommand, AnUnknownEndpointIsAFailureThatNamesTheNearest) {
+  ASSERT_EQ(run({"endpoint", "create", "scratch", scratch_.path()}), kExitDone);
+  EXPECT_EQ(run({"ls", "scrach:/"}), kExitFailed);
+  EXPECT_THAT(err(), HasSubstr("scratch"));
+}
+
+TEST_F(RunCommand, FormatIsTakenByEveryCommand) {
+  for (const Command& command : commands()) {
+    std::vector<std::string> words;
+    std::istringstream name{std::string(command.name)};
+    for (std::string word; name >> word;) words.push_back(word);
+    words.insert(words.end(), {"--format", "json", "--help"});
+    EXPECT_EQ(run(words), kExitDone) << command.name;
+  }
+}
+
+}  // namespace
+}  // namespace wherry::cli
