@@ -67,8 +67,7 @@ BANS = [
 # File of docs/reference -> the arguments with which the binary prints it.
 GENERATED_DOCS = {
     "cli.md": ["help", "--markdown"],
-    "options.md": ["config", "show", "--markdown"],
-    "backends.md": ["help", "backends", "--markdown"],
+    "options.md": ["config", "reference"],
 }
 
 FUNCTION_LINES = 70
