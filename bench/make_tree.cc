@@ -192,8 +192,8 @@ Result<void> change_leaf(const std::filesystem::path& leaf, std::uint64_t count,
   std::sort(names.begin(), names.end());
   for (std::uint64_t i = 0; i < count; ++i) {
     if (i % 2 == 0 && i / 2 < names.size()) {
-      const std::uint64_t stride = names.size() / ((count + 1) / 2) + 1;
-      TRY(append_byte(leaf / names[i / 2 * stride % names.size()], 0));
+      const std::uint64_t stride = std::max<std::uint64_t>(1, names.size() / ((count + 1) / 2));
+      TRY(append_byte(leaf / names[i / 2 * stride], 0));
     } else {
       const std::string name = fmt::format("{}_late{:08x}.tif", leaf.filename().string(),
                                            static_cast<std::uint32_t>(random.next()));
