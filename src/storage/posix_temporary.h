@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// A temporary of the posix storage: written through the page cache when it is small, past it
+// (O_DIRECT) when it is large. Between finish() and commit() it holds no descriptor of its own, so
+// that thousands may wait for one flush.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "storage/posix_directories.h"
+#include "storage/storage.h"
+
+namespace wherry::storage {
+
+class PosixTemporary : public TemporaryFile {
+ public:
+  static Result<std::unique_ptr<PosixTemporary>> create(PosixDirectories& directories,
+                                                        const CreateTemporary& request);
+  ~PosixTemporary() override;
+
+  const RelPath& target() const override { return target_; }
+  ByteCount existing_size() const override { return existing_size_; }
+  Result<void> write(ByteCount offset, std::span<const char> bytes) override;
+  Result<std::size_t> read(ByteCount offset, std::span<char> buffer) override;
+  Result<void> finish(const Finish& finish) override;
+  void keep() override;
+
+  // Makes this file alone durable. kDenied if its mode forbids even its owner to open it again.
+  Result<void> flush();
+  Result<void> commit();
+  // Shares the blocks of `source`; kUnsupported where the file system cannot.
+  Result<void> clone_from(int source, const RelPath& path);
+
+  // Where the temporary is, opened again if it had to be given back.
+  Result<std::shared_ptr<OpenDirectory>> directory();
+  // kUnavailable if a flush failed that may have been about this file.
+  Result<void> check_not_lost() const;
+  FileSystem& file_system() { return *file_system_; }
+
+ private:
+  enum class State { kWriting, kFinished, kCommitted, kKept };
+
+  PosixTemporary(PosixDirectories& directories, const CreateTemporary& request,
+                 std::shared_ptr<OpenDirectory> directory);
+  Result<void> open(const CreateTemporary& request);
+  bool open_existing();
+  Result<void> open_new();
+  void open_direct();
+  bool use_direct(ByteCount offset, const char* buffer, std::size_t size) const;
+  Result<std::size_t> write_direct(ByteCount offset, std::span<const char> bytes);
+  void extend_to(ByteCount end);
+  Result<void> close_writable();
+
+  PosixDirectories& directories_;
+  const RelPath target_;
+  const std::string name_;
+  const std::uint32_t wanted_mode_;
+  std::uint32_t mode_ = 0;  // that the file has now
+  std::shared_ptr<OpenDirectory> directory_;
+  const std::shared_ptr<FileSystem> file_system_;
+  const std::uint64_t failures_before_;  // of the file system's flushes
+  UniqueFd fd_;
+  UniqueFd direct_fd_;  // the same file opened with O_DIRECT, if large
+  std::atomic<bool> direct_works_{false};
+  std::atomic<ByteCount> end_{0};
+  ByteCount existing_size_ = 0;
+  State state_ = State::kWriting;
+};
+
+}  // namespace wherry::storage
