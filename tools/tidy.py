@@ -67,7 +67,8 @@ BANS = [
 # File of docs/reference -> the arguments with which the binary prints it.
 GENERATED_DOCS = {
     "cli.md": ["help", "--markdown"],
-    "options.md": ["config", "reference"],
+    "options.md": ["config", "show", "--markdown"],
+    "backends.md": ["help", "backends", "--markdown"],
 }
 
 FUNCTION_LINES = 70
