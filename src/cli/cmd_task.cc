@@ -245,8 +245,12 @@ Result<int> resume(Context& context, const Arguments& arguments) {
 }
 
 Result<int> generate_submission_id(Context& context, const Arguments&) {
-  context.output().record(
-      {"submission_id", {{"value", "Submission ID", new_uuid(system_random())}}});
+  const std::string id = new_uuid(system_random());
+  if (context.output().format() == Format::kJson) {
+    context.output().record({"submission_id", {{"value", "Submission ID", id}}});
+  } else {
+    context.output().raw(id + "\n");  // for $(...)
+  }
   return kExitDone;
 }
 
