@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What system tests share: the binary with a state directory of its own, and trees to compare."""
 
+import atexit
 import json
 import os
 import pathlib
@@ -10,6 +11,22 @@ import tempfile
 
 BINARY = os.environ.get("WHERRY_BINARY", "build/dev/src/cli/wherry")
 MAKE_TREE = os.environ.get("WHERRY_MAKE_TREE", "build/dev/bench/wherry_make_tree")
+NOBODY = 65534
+
+
+def drop_root() -> None:
+    """Makes root become nobody, with copies of the programs that nobody may run."""
+    global BINARY, MAKE_TREE
+    if os.geteuid() != 0:
+        return
+    home = tempfile.mkdtemp(prefix="wherry-nobody-", dir=os.environ.get("TMPDIR", "/var/tmp"))
+    BINARY, MAKE_TREE = shutil.copy(BINARY, home), shutil.copy(MAKE_TREE, home)
+    os.chown(home, NOBODY, NOBODY)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    os.environ["TMPDIR"] = home
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
 
 
 class Scratch:
