@@ -8,10 +8,7 @@ import shutil
 import time
 
 import system
-
-system.drop_root()  # before the harness looks for the binary
-
-from harness import BINARY, WherryTest, json, os, signal, subprocess, unittest  # noqa: E402
+from harness import WherryTest, os, signal, subprocess, unittest
 
 DAY = 86_400
 
@@ -80,7 +77,7 @@ class Confinement(Scenario):
         self.wherry("endpoint", "create", "lab", self.source)
         for path in ["lab:/out", "lab:/up/secret", "lab:/../secret"]:
             with self.subTest(path):
-                done = subprocess.run([BINARY, "transfer", path, str(self.target / "x")], env=self.environment,
+                done = subprocess.run([system.BINARY, "transfer", path, str(self.target / "x")], env=self.environment,
                                       capture_output=True, timeout=60)
                 self.assertIn(done.returncode, (1, 2))
                 self.assertFalse((self.target / "x").exists())
@@ -130,7 +127,7 @@ class Trouble(Scenario):
         for number in range(20):
             self.write(f"file{number:02}", "x" * 1_000_000)
         script = (f"set -e; mount -t tmpfs -o size=10m none '{self.target}'\n"
-                  f"w='{BINARY}'; id=$($w task generate-submission-id)\n"
+                  f"w='{system.BINARY}'; id=$($w task generate-submission-id)\n"
                   f"if $w transfer '{self.source}/' '{self.target}/' -r --submission-id $id --fail-on-quota-errors; "
                   "then echo 'not full?'; exit 1; fi\n"
                   f"ls '{self.target}' | wc -l; before=$(stat -c %i '{self.target}/file00')\n"
@@ -343,7 +340,7 @@ class Syncing(Scenario):
         (self.source / "file3").chmod(0o644)
         deadline = time.monotonic() + 60
         while not (self.target / "file3").exists() and time.monotonic() < deadline:
-            subprocess.run([BINARY, "sync", "run", "s"], env=self.environment, capture_output=True)
+            subprocess.run([system.BINARY, "sync", "run", "s"], env=self.environment, capture_output=True)
         self.assert_identical()
 
     def test_a_file_that_is_not_quiet_waits(self):
@@ -399,4 +396,5 @@ class Watching(Scenario):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    system.drop_root()
+    unittest.main()

@@ -10,7 +10,6 @@ import time
 import unittest
 
 import system
-from system import BINARY
 
 TIMEOUT = 120
 
@@ -27,7 +26,7 @@ class WherryTest(unittest.TestCase):
     # Running
 
     def run_wherry(self, *words, stdin=None, cwd=None):
-        done = subprocess.run([BINARY, *words], input=stdin, capture_output=True, env=self.environment,
+        done = subprocess.run([system.BINARY, *words], input=stdin, capture_output=True, env=self.environment,
                               cwd=cwd or self.work, timeout=TIMEOUT)
         done.out = done.stdout.decode(errors="surrogateescape")
         done.err = done.stderr.decode(errors="surrogateescape")
@@ -54,7 +53,7 @@ class WherryTest(unittest.TestCase):
         return done.err
 
     def start(self, *words):
-        process = subprocess.Popen([BINARY, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process = subprocess.Popen([system.BINARY, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environment, cwd=self.work)
         self.addCleanup(self.end, process)
         return process
@@ -114,4 +113,4 @@ class WherryTest(unittest.TestCase):
         self.assertEqual(self.tasks(), [])
 
 
-__all__ = ["BINARY", "WherryTest", "json", "os", "signal", "subprocess", "unittest"]
+__all__ = ["WherryTest", "json", "os", "signal", "subprocess", "unittest"]
