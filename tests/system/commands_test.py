@@ -3,7 +3,8 @@
 
 import shutil
 
-from harness import BINARY, WherryTest, json, os, subprocess, unittest
+import system
+from harness import WherryTest, json, os, subprocess, unittest
 
 
 class Endpoints(WherryTest):
@@ -99,7 +100,7 @@ class Texts(WherryTest):
     def test_bash_completes_commands_options_and_endpoint_names(self):
         self.endpoint("scratch")
         script = f"""
-            export PATH={os.path.dirname(os.path.abspath(BINARY))}:$PATH
+            export PATH={os.path.dirname(os.path.abspath(system.BINARY))}:$PATH
             source <(wherry completion bash)
             complete_line() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _wherry; echo "${{COMPREPLY[@]}}"; }}
             complete_line wherry tran
