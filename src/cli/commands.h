@@ -16,6 +16,7 @@ std::span<const Command> task_commands();
 std::span<const Command> file_commands();
 std::span<const Command> delete_commands();
 std::span<const Command> endpoint_commands();
+std::span<const Command> catalog_commands();
 std::span<const Command> config_commands();
 std::span<const Command> help_commands();
 std::span<const Command> completion_commands();
