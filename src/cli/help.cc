@@ -165,17 +165,18 @@ std::string option_heading(const OptionSpec& option) {
 std::string overview(std::span<const Command> commands, std::string_view noun) {
   std::string text = noun.empty()
                          ? "Wherry moves scientific data: verified, durable, resumable.\n\n"
-                           "Usage: wherry COMMAND [OPTIONS] [ARGUMENTS]\n"
+                           "Usage: wherry COMMAND [OPTIONS] [ARGUMENTS]\n\n"
                          : fmt::format("Usage: wherry {} COMMAND [OPTIONS] [ARGUMENTS]\n", noun);
   std::size_t width = 0;
   for (const Command& command : commands) width = std::max(width, command.name.size());
-  std::string_view last_noun = noun;
+  std::string_view last_group;
   for (const Command& command : commands) {
     if (!noun.empty() && noun_of(command) != noun) continue;
+    // Commands of one word stand together, and those of one noun.
     const bool is_single = command.name.find(' ') == command.name.npos;
-    const bool new_group = !is_single && noun_of(command) != last_noun;
-    if (new_group || last_noun == noun) text += "\n";
-    last_noun = is_single ? "-" : noun_of(command);
+    const std::string_view group = is_single ? "" : noun_of(command);
+    if (group != last_group) text += "\n";
+    last_group = group;
     text += fmt::format("  {:<{}}  {}\n", command.name, width, command.summary);
   }
   text += "\n'wherry COMMAND --help' tells more about a command.\n";

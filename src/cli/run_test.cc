@@ -74,7 +74,7 @@ TEST_F(RunCommand, UnreadableSettingsAreNamedByFileLineAndKey) {
   std::filesystem::create_directory(scratch_.file("wherry"));
   std::ofstream(scratch_.file("wherry/settings.yml")) << "log:\n  level: loud\n";
   EXPECT_EQ(run({"endpoint", "list"}), kExitUsage);
-  EXPECT_THAT(err(), HasSubstr("settings.yml, line 2"));
+  EXPECT_THAT(err(), HasSubstr("settings.yml', line 2"));
   EXPECT_THAT(err(), HasSubstr("'log.level': 'loud'"));
   EXPECT_FALSE(std::filesystem::exists(scratch_.file("state")));
 }

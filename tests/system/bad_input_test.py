@@ -70,7 +70,7 @@ class BadInput(WherryTest):
 
     def test_unreadable_settings_name_file_line_and_key(self):
         (self.scratch / "settings.yml").write_text("transfer:\n  workers: 2\n  grup_bytes: 3\n")
-        self.refused(2, "endpoint", "list", says=["settings.yml, line 3", "grup_bytes", "transfer.group_bytes"])
+        self.refused(2, "endpoint", "list", says=["settings.yml', line 3", "grup_bytes", "transfer.group_bytes"])
 
     def test_label_of_129_characters(self):
         self.refuse(2, "transfer", "lab:/run42/a.tif", "scratch:/a", "--label", "é" * 129, says=["129", "128"])
