@@ -103,6 +103,8 @@ struct DeleteOptions {
 
 enum class OperationKind { kMakeDirectory, kCopyFile, kMakeSymlink, kRemove };
 
+enum class Side { kSource, kTarget };
+
 // One file, directory or symlink of an expanded item: the unit that is copied, verified, retried
 // and reported.
 struct Operation {
@@ -117,9 +119,15 @@ struct Operation {
   // Why the plan settled it already: up to date, a symlink to ignore, or an error.
   enum class Settled { kNo, kUpToDate, kIgnored, kFailed } settled = Settled::kNo;
   std::optional<Error> error;  // of kFailed
+  Side side = Side::kSource;   // where that error happened
+  // What follows when source and target hold the same bytes already: the worker compares them
+  // first, unless it is kCopy.
+  enum class IfSame {
+    kCopy,      // nobody asks
+    kUpToDate,  // the sync level asks
+    kDone,      // an earlier run may have moved the file without living to record it
+  } if_same = IfSame::kCopy;
 };
-
-enum class Side { kSource, kTarget };
 
 struct Outcome {
   enum class Result { kDone, kUpToDate, kIgnored, kSkippedError, kFailed } result = Result::kDone;

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/delete_tree.h"
+
+#include <utility>
+
+#include "engine/filter.h"
+
+namespace wherry::engine {
+
+using storage::Entry;
+using storage::EntryType;
+using storage::Storage;
+using storage::Visit;
+
+RemovalWalk::RemovalWalk(Storage& storage, Start start, const TryAgain& again)
+    : storage_(storage), again_(again), item_(start.item), start_(std::move(start)) {}
+
+Operation RemovalWalk::removal(RelPath path, RelPath below, EntryType type) const {
+  Operation operation;
+  operation.kind = OperationKind::kRemove;
+  operation.item = item_;
+  operation.below = std::move(below);
+  operation.source = path;
+  operation.target = std::move(path);
+  operation.attributes.type = type;
+  operation.side = Side::kTarget;
+  return operation;
+}
+
+std::optional<Operation> RemovalWalk::enter(RelPath path, RelPath below) {
+  std::vector<Child> children;
+  for (int attempts = 1;; ++attempts) {
+    children.clear();
+    auto listed = storage_.list(path, [&](const Entry& entry) {
+      children.push_back({entry.name, entry.attributes.type});
+      return Visit::kContinue;
+    });
+    if (listed) break;
+    if (again_(listed.error(), Side::kTarget, attempts)) continue;
+    Operation failed = removal(std::move(path), std::move(below), EntryType::kDirectory);
+    failed.settled = Operation::Settled::kFailed;
+    failed.error = std::move(listed).error();
+    return failed;
+  }
+  levels_.push_back({std::move(path), std::move(below), std::move(children), 0});
+  return std::nullopt;
+}
+
+std::optional<Operation> RemovalWalk::next() {
+  if (start_) {
+    const Start start = std::move(*start_);
+    start_.reset();
+    if (start.attributes.type != EntryType::kDirectory)
+      return removal(start.path, start.below, start.attributes.type);
+    if (auto failed = enter(start.path, start.below)) return failed;
+  }
+  while (!levels_.empty()) {
+    Level& level = levels_.back();
+    if (level.next_child == level.children.size()) {
+      Operation operation =
+          removal(std::move(level.path), std::move(level.below), EntryType::kDirectory);
+      levels_.pop_back();
+      return operation;
+    }
+    const Child& child = level.children[level.next_child++];
+    RelPath path = level.path.child(child.name);
+    RelPath below = level.below.child(child.name);
+    if (child.type != EntryType::kDirectory)
+      return removal(std::move(path), std::move(below), child.type);
+    if (auto failed = enter(std::move(path), std::move(below))) return failed;
+  }
+  return std::nullopt;
+}
+
+wherry::Result<std::optional<Operation>> DeletePlan::next() {
+  for (;;) {
+    if (walk_) {
+      if (auto operation = walk_->next()) return operation;
+      walk_.reset();
+    }
+    if (!ready_.empty()) {
+      std::optional<Operation> operation = std::move(ready_.front());
+      ready_.pop_front();
+      return operation;
+    }
+    if (!matches_.empty()) {
+      const Match match = std::move(matches_.front());
+      matches_.pop_front();
+      begin_path(match);
+      continue;
+    }
+    TRY_ASSIGN(auto item, parts_.items.next(), "next item");
+    if (!item) return std::optional<Operation>();
+    begin(item->ordinal, item->item.path);
+  }
+}
+
+void DeletePlan::settle(const Match& match, Operation::Settled settled,
+                        std::optional<Error> error) {
+  Operation operation;
+  operation.kind = OperationKind::kRemove;
+  operation.item = match.item;
+  operation.below = match.below;
+  operation.source = match.path;
+  operation.target = match.path;
+  operation.settled = settled;
+  operation.error = std::move(error);
+  operation.side = Side::kTarget;
+  ready_.push_back(std::move(operation));
+}
+
+void DeletePlan::begin(std::uint64_t item, const RelPath& path) {
+  const std::string_view name = path.name();
+  if (parts_.options.interpret_globs && name.find_first_of("*?[\\") != std::string_view::npos) {
+    begin_glob(item, path);
+  } else {
+    begin_path({item, path, RelPath()});
+  }
+}
+
+void DeletePlan::begin_glob(std::uint64_t item, const RelPath& pattern) {
+  const RelPath directory = pattern.parent();
+  const std::string_view name_pattern = pattern.name();
+  std::deque<Match> matches;
+  for (int attempts = 1;; ++attempts) {
+    matches.clear();
+    auto listed = parts_.storage.list(directory, [&](const Entry& entry) {
+      // As in a shell, a star does not reach names that are hidden by a leading dot.
+      const bool hidden = entry.name[0] == '.' && name_pattern[0] != '.';
+      if (!hidden && glob_matches(name_pattern, entry.name, Backslash::kEscapes))
+        matches.push_back({item, directory.child(entry.name), RelPath::from_normal(entry.name)});
+      return Visit::kContinue;
+    });
+    if (listed) break;
+    if (parts_.again(listed.error(), Side::kTarget, attempts)) continue;
+    const bool ignored = listed.error().code == Code::kNotFound && parts_.options.ignore_missing;
+    if (ignored) break;
+    settle({item, pattern, RelPath()}, Operation::Settled::kFailed, std::move(listed).error());
+    return;
+  }
+  if (!matches.empty()) {
+    matches_ = std::move(matches);
+  } else if (parts_.options.ignore_missing) {
+    settle({item, pattern, RelPath()}, Operation::Settled::kIgnored, std::nullopt);
+  } else {
+    settle({item, pattern, RelPath()}, Operation::Settled::kFailed,
+           make_error(Code::kNotFound, "nothing matches '{}'", escape_bytes(pattern.text())));
+  }
+}
+
+void DeletePlan::begin_path(const Match& match) {
+  const RelPath& path = match.path;
+  if (path.is_root()) {
+    settle(match, Operation::Settled::kFailed,
+           make_error(Code::kInvalid, "the root of a storage is never deleted"));
+    return;
+  }
+  for (int attempts = 1;; ++attempts) {
+    auto entry = parts_.storage.stat(path, Storage::Follow::kNo);
+    if (!entry && parts_.again(entry.error(), Side::kTarget, attempts)) continue;
+    if (!entry && entry.error().code == Code::kNotFound && parts_.options.ignore_missing) {
+      settle(match, Operation::Settled::kIgnored, std::nullopt);
+    } else if (!entry) {
+      settle(match, Operation::Settled::kFailed, std::move(entry).error());
+    } else if (entry->attributes.type == EntryType::kDirectory && !parts_.options.recursive) {
+      settle(match, Operation::Settled::kFailed,
+             make_error(Code::kInvalid, "'{}' is a directory: a recursive delete is needed",
+                        escape_bytes(path.text())));
+    } else {
+      walk_.emplace(parts_.storage,
+                    RemovalWalk::Start{path, match.below, match.item, entry->attributes},
+                    parts_.again);
+    }
+    return;
+  }
+}
+
+}  // namespace wherry::engine

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/group_commit.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wherry::engine {
+
+using storage::TemporaryFile;
+
+namespace {
+
+// Members come directory by directory, so that looking at the last one finds most repeats early.
+void add_directory(std::vector<RelPath>& directories, RelPath directory) {
+  if (directories.empty() || directories.back() != directory)
+    directories.push_back(std::move(directory));
+}
+
+// Whether `directory` is the parent of `path`, without building the parent.
+bool is_parent(const RelPath& directory, const RelPath& path) {
+  const std::size_t name = path.name().size();
+  const std::size_t length = path.text().size();
+  if (name == length) return directory.is_root();
+  return path.text().compare(0, length - name - 1, directory.text()) == 0;
+}
+
+void touch_parent(std::vector<RelPath>& directories, const RelPath& path) {
+  if (directories.empty() || !is_parent(directories.back(), path))
+    directories.push_back(path.parent());
+}
+
+}  // namespace
+
+GroupCommit::GroupCommit(storage::Storage& target, Durability durability, RunState& state)
+    : target_(target), durability_(durability), state_(state) {}
+
+void GroupCommit::wait_for_room(std::unique_lock<std::mutex>& lock) {
+  const std::size_t most = 2 * state_.context().limits.group_files;
+  room_made_.wait(lock, [&] { return open_.size() < most; });
+}
+
+void GroupCommit::note_arrival(ByteCount bytes) {
+  const RunLimits& limits = state_.context().limits;
+  const Duration now = state_.context().clock.monotonic();
+  if (open_.bytes == 0 && open_.size() <= 1) open_.opened = now;
+  open_.bytes += bytes;
+  if (open_.bytes >= limits.group_bytes || open_.size() >= limits.group_files ||
+      now - open_.opened >= limits.group_age) {
+    close_requested_ = true;
+    work_arrived_.notify_one();
+  }
+}
+
+void GroupCommit::add(Members members) {
+  if (members.empty()) return;
+  ByteCount bytes = 0;
+  for (const Finished& file : members.finished) bytes += file.copied.bytes;
+  std::unique_lock lock(mutex_);
+  CHECK(!shutting_down_);
+  wait_for_room(lock);
+  const bool first = open_.empty();
+  for (Finished& file : members.finished) open_.members.finished.push_back(std::move(file));
+  for (Settled& one : members.settled) open_.members.settled.push_back(std::move(one));
+  if (first) open_.opened = state_.context().clock.monotonic();
+  note_arrival(bytes);
+}
+
+void GroupCommit::add_settled(Settled settled) {
+  std::unique_lock lock(mutex_);
+  CHECK(!shutting_down_);
+  wait_for_room(lock);
+  const bool first = open_.empty();
+  open_.members.settled.push_back(std::move(settled));
+  if (first) open_.opened = state_.context().clock.monotonic();
+  note_arrival(0);
+}
+
+void GroupCommit::touch(const RelPath& directory) {
+  const std::lock_guard lock(mutex_);
+  add_directory(open_.touched, directory);
+}
+
+void GroupCommit::close_soon() {
+  const std::lock_guard lock(mutex_);
+  if (open_.empty()) return;
+  close_requested_ = true;
+  work_arrived_.notify_one();
+}
+
+void GroupCommit::shut_down() {
+  const std::lock_guard lock(mutex_);
+  shutting_down_ = true;
+  work_arrived_.notify_one();
+}
+
+void GroupCommit::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_arrived_.wait(lock, [this] { return close_requested_ || shutting_down_; });
+    close_requested_ = false;
+    if (open_.empty()) {
+      if (shutting_down_) return;
+      continue;
+    }
+    Group group = std::exchange(open_, Group());
+    lock.unlock();
+    room_made_.notify_all();
+    commit(std::move(group));
+    lock.lock();
+  }
+}
+
+// Invariant 2 for a group; docs/architecture.md numbers the steps.
+void GroupCommit::commit(Group group) {
+  if (state_.is_deaf()) return;  // the temporaries go with the group
+  flush_content(group);
+  rename_all(group);
+  if (flush_names(group)) record(group);
+}
+
+// 3. Everything that was written reaches stable storage, before any of it gets its name. Where that
+//    fails for all together, each file is flushed alone, so that one cannot fail the others.
+void GroupCommit::flush_content(Group& group) {
+  std::vector<TemporaryFile*> files;
+  files.reserve(group.members.finished.size());
+  for (const Finished& file : group.members.finished)
+    if (file.copied.file) files.push_back(file.copied.file.get());
+  if (files.empty() || durability_ == Durability::kNoFlush) return;
+  if (target_.flush(files)) return;
+  std::vector<Finished> alone = std::move(group.members.finished);
+  group.members.finished.clear();
+  for (Finished& file : alone) {
+    TemporaryFile* const one = file.copied.file.get();
+    const auto flushed = one != nullptr ? target_.flush({&one, 1}) : wherry::Result<void>();
+    if (flushed)
+      group.members.finished.push_back(std::move(file));
+    else
+      fail(std::move(file), flushed.error(), group);
+  }
+}
+
+// 4. Each file gets its final name. One that cannot fails alone.
+void GroupCommit::rename_all(Group& group) {
+  std::vector<Finished> files = std::move(group.members.finished);
+  group.members.finished.clear();
+  for (Finished& file : files) {
+    if (file.copied.file) {
+      auto committed = target_.commit(*file.copied.file);
+      file.copied.file.reset();
+      if (!committed) {
+        fail(std::move(file), committed.error(), group);
+        continue;
+      }
+    }
+    touch_parent(group.touched, file.work.operation.target);
+    group.members.finished.push_back(std::move(file));
+  }
+}
+
+// 5. The names reach stable storage. False when the outcomes may not be recorded.
+bool GroupCommit::flush_names(Group& group) {
+  if (durability_ == Durability::kNoFlush) return true;
+  std::vector<RelPath>& touched = group.touched;
+  for (Settled& settled : group.members.settled)
+    if (settled.touched) add_directory(touched, std::move(*settled.touched));
+  if (touched.empty()) return true;
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  for (int attempts = 1;; ++attempts) {
+    auto flushed = target_.flush_directories(touched);
+    if (flushed) return true;
+    Operation operation;
+    operation.kind = OperationKind::kMakeDirectory;
+    operation.target = touched.front();
+    if (state_.try_again(operation, Side::kTarget, flushed.error(), attempts)) continue;
+    state_.halt(RunEnd::kFatal,
+                std::move(flushed).error().with_context("flush the directories of a group"));
+    return false;
+  }
+}
+
+// 6. One record for the group; the operations leave the run.
+void GroupCommit::record(Group& group) {
+  std::vector<Outcome> outcomes;
+  std::vector<std::uint64_t> keys;
+  outcomes.reserve(group.size());
+  keys.reserve(group.size());
+  for (Settled& settled : group.members.settled) {
+    if (settled.key != 0) keys.push_back(settled.key);
+    outcomes.push_back(std::move(settled.outcome));
+  }
+  for (Finished& file : group.members.finished) {
+    const Operation& operation = file.work.operation;
+    const bool up_to_date =
+        file.copied.was_there && operation.if_same == Operation::IfSame::kUpToDate;
+    Outcome outcome =
+        outcome_of(operation, up_to_date ? Outcome::Result::kUpToDate : Outcome::Result::kDone);
+    if (!up_to_date) outcome.bytes = file.copied.bytes;
+    outcome.checksum = std::move(file.copied.checksum);
+    outcome.attempts = file.work.attempts + 1;
+    keys.push_back(file.work.key);
+    outcomes.push_back(std::move(outcome));
+  }
+  if (outcomes.empty()) return;
+  if (state_.record(outcomes) && !keys.empty()) queue_->settle(keys);
+}
+
+void GroupCommit::fail(Finished file, const Error& error, Group& group) {
+  const int attempts = ++file.work.attempts;
+  const Operation& operation = file.work.operation;
+  const Verdict verdict = state_.judge(operation, Side::kTarget, error, attempts);
+  file.copied.file.reset();
+  switch (verdict) {
+    case Verdict::kRetry:
+      queue_->push_later(std::move(file.work), state_.backoff(attempts));
+      return;
+    case Verdict::kAbandon:
+      return;
+    case Verdict::kFinal:
+    case Verdict::kSkipped:
+      group.members.settled.push_back(
+          {failure_of(operation, verdict, Side::kTarget, error, attempts), std::nullopt,
+           file.work.key});
+      return;
+  }
+}
+
+}  // namespace wherry::engine

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The second half of invariant 2, for many files at once: one flush for all, then each gets its
+// final name, one flush of the directories, one record of the outcomes. While a group is being
+// committed the next one fills.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/thread_annotations.h"
+#include "engine/copy_file.h"
+#include "engine/run_state.h"
+#include "engine/work_queue.h"
+
+namespace wherry::engine {
+
+class GroupCommit {
+ public:
+  // A file under its temporary name, or one that the target turned out to have.
+  struct Finished {
+    Work work;
+    CopiedFile copied;
+  };
+  // An outcome that waits for nothing but its record, and for the directories it touched.
+  struct Settled {
+    Outcome outcome;
+    std::optional<RelPath> touched;  // a directory whose names changed
+    std::uint64_t key = 0;           // of the operation in the queue, if it came from there
+  };
+  struct Members {
+    std::vector<Finished> finished;
+    std::vector<Settled> settled;
+    bool empty() const { return finished.empty() && settled.empty(); }
+  };
+
+  // Lent: `target`, `options`, `state`.
+  GroupCommit(storage::Storage& target, Durability durability, RunState& state);
+  // Where operations go whose commit failed; set before run().
+  void return_to(WorkQueue& queue) { queue_ = &queue; }
+
+  // Takes over the members; blocks while too many wait.
+  void add(Members members);
+  void add_settled(Settled settled);
+  // A directory was made or emptied on the way to something; it is flushed with the group.
+  void touch(const RelPath& directory);
+  // Nothing else is under way: what waits shall not wait for company.
+  void close_soon();
+
+  // Commits groups until shut_down(), then what is left. For one thread.
+  void run();
+  void shut_down();
+
+ private:
+  struct Group {
+    Members members;
+    std::vector<RelPath> touched;
+    ByteCount bytes = 0;
+    Duration opened{0};
+    std::size_t size() const { return members.finished.size() + members.settled.size(); }
+    bool empty() const { return size() == 0 && touched.empty(); }
+  };
+  void wait_for_room(std::unique_lock<std::mutex>& lock) REQUIRES_LOCK(mutex_);
+  void note_arrival(ByteCount bytes) REQUIRES_LOCK(mutex_);
+
+  void commit(Group group);
+  void flush_content(Group& group);
+  void rename_all(Group& group);
+  bool flush_names(Group& group);
+  void record(Group& group);
+  // The file's outcome after a failure, or back to the queue with it.
+  void fail(Finished file, const Error& error, Group& group);
+
+  storage::Storage& target_;
+  const Durability durability_;
+  RunState& state_;
+  WorkQueue* queue_ = nullptr;
+
+  std::mutex mutex_;
+  std::condition_variable work_arrived_;
+  std::condition_variable room_made_;
+  Group open_ GUARDED_BY(mutex_);
+  bool close_requested_ GUARDED_BY(mutex_) = false;
+  bool shutting_down_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace wherry::engine
