@@ -22,28 +22,27 @@ std::vector<std::string> keywords_of(const std::string& text) {
   return keywords;
 }
 
+Shown shown_if(bool is_set) { return is_set ? Shown::kAlways : Shown::kNotInText; }
+
 Record endpoint_record(const Endpoint& endpoint) {
-  return {
-      "endpoint",
-      {{"display_name", "Display Name", Bytes{endpoint.display_name}},
-       {"id", "ID", endpoint.id},
-       {"storage_url", "Storage", Bytes{endpoint.storage_url}},
-       {"access", "Access",
-        std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
-       {"owner_string", "Owner", endpoint.owner},
-       {"description", "Description", endpoint.description},
-       {"organization", "Organization", endpoint.organization},
-       {"keywords", "Keywords", endpoint.keywords},
-       {"default_directory", "Default Directory",
-        Bytes{endpoint.default_directory.empty() ? "/" : endpoint.default_directory}},
-       {"daily_quota", "Daily Quota",
-        endpoint.daily_quota == 0 ? Value(std::string("none")) : Value(Size{endpoint.daily_quota})},
-       {"bytes_per_second", "Bytes Per Second",
-        endpoint.bytes_per_second == 0 ? Value(std::string("no bound"))
-                                       : Value(Size{endpoint.bytes_per_second})},
-       {"operations_per_second", "Operations Per Second",
-        endpoint.operations_per_second == 0 ? Value(std::string("no bound"))
-                                            : Value(endpoint.operations_per_second)}}};
+  return {"endpoint",
+          {{"display_name", "Display Name", Bytes{endpoint.display_name}},
+           {"id", "ID", endpoint.id},
+           {"storage_url", "Storage", Bytes{endpoint.storage_url}},
+           {"access", "Access",
+            std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
+           {"owner_string", "Owner", endpoint.owner},
+           {"description", "Description", endpoint.description},
+           {"organization", "Organization", endpoint.organization},
+           {"keywords", "Keywords", endpoint.keywords},
+           {"default_directory", "Default Directory",
+            Bytes{endpoint.default_directory.empty() ? "/" : endpoint.default_directory}},
+           {"daily_quota", "Daily Quota", Size{endpoint.daily_quota},
+            shown_if(endpoint.daily_quota > 0)},
+           {"bytes_per_second", "Bytes Per Second", Size{endpoint.bytes_per_second},
+            shown_if(endpoint.bytes_per_second > 0)},
+           {"operations_per_second", "Operations Per Second", endpoint.operations_per_second,
+            shown_if(endpoint.operations_per_second > 0)}}};
 }
 
 Result<void> show_endpoints(Context& context, const std::vector<Endpoint>& found) {

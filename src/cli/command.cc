@@ -84,10 +84,23 @@ void Arguments::add_positional(std::string_view name, std::string value) {
 Context::Context(Parts parts) : parts_(std::move(parts)), output_(parts_.format, parts_.out) {}
 Context::~Context() = default;
 
+void Context::prefer_setting(const std::string& name, const std::string& value) {
+  CHECK(!settings_);
+  preferred_[name] = value;
+}
+
 Result<const Options*> Context::settings() {
-  if (!settings_) {
-    TRY_ASSIGN(settings_, app::load_settings(parts_.environment, parts_.overrides));
+  if (settings_) return &*settings_;
+  TRY_ASSIGN(Options loaded, app::load_settings(parts_.environment, parts_.overrides));
+  auto overrides = parts_.overrides;
+  for (const Options::Shown& shown : loaded.all()) {
+    const auto preferred = preferred_.find(shown.name);
+    if (preferred != preferred_.end() && shown.origin == "default") overrides.insert(*preferred);
   }
+  if (overrides.size() > parts_.overrides.size()) {
+    TRY_ASSIGN(loaded, app::load_settings(parts_.environment, overrides));
+  }
+  settings_ = std::move(loaded);
   return &*settings_;
 }
 

@@ -114,6 +114,8 @@ class Context {
   }
   const app::Environment& environment() const { return parts_.environment; }
 
+  // A default of one command: holds unless the user set something. Before settings() is called.
+  void prefer_setting(const std::string& name, const std::string& value);
   Result<const Options*> settings();
   // The open state directory. An error says what to do.
   Result<app::Wherry*> wherry();
@@ -121,6 +123,7 @@ class Context {
  private:
   Parts parts_;
   Output output_;
+  std::map<std::string, std::string, std::less<>> preferred_;
   std::optional<Options> settings_;
   std::unique_ptr<app::Wherry> wherry_;
 };

@@ -8,7 +8,7 @@ std::span<const Command> commands() {
     std::vector<Command> table;
     for (const auto part :
          {transfer_commands, task_commands, file_commands, delete_commands, endpoint_commands,
-          config_commands, completion_commands, help_commands}) {
+          catalog_commands, config_commands, completion_commands, help_commands}) {
       const std::span<const Command> some = part();
       table.insert(table.end(), some.begin(), some.end());
     }

@@ -116,6 +116,19 @@ Result<void> spawn_in_background(const std::vector<std::string>& words, const st
   return {};
 }
 
+// Another process (one that runs all tasks, such as a watch) was quicker: its work is as good.
+Result<int> wait_for_other(Context& context, tasks::TransferService& service,
+                           const tasks::TaskId& id) {
+  context.err() << fmt::format("wherry: task {} is run by another process; waiting for it\n", id);
+  std::optional<Result<Task>> ended;
+  const Finish finish = run_in_foreground({.err = context.err()}, [&](std::stop_token stop) {
+    ended.emplace(service.wait(id, std::chrono::hours(24 * 365), stop));
+  });
+  if (finish == Finish::kInterrupted) return kExitInterrupted;
+  TRY_ASSIGN(const Task task, *std::move(ended));
+  return conclude(context, service, task, finish);
+}
+
 }  // namespace
 
 Result<int> run_task_here(Context& context, const tasks::TaskId& id) {
@@ -167,7 +180,11 @@ Result<int> follow_submitted(Context& context, const tasks::Submitted& submitted
   TRY_ASSIGN(const Task task, wherry->service().task(submitted.task_id));
   if (tasks::is_final(task.state))
     return conclude(context, wherry->service(), task, Finish::kByItself);
-  return run_task_here(context, submitted.task_id);
+  if (task.holder) return wait_for_other(context, wherry->service(), submitted.task_id);
+  auto exit = run_task_here(context, submitted.task_id);
+  if (!exit && exit.error().code == Code::kConflict)
+    return wait_for_other(context, wherry->service(), submitted.task_id);
+  return exit;
 }
 
 }  // namespace wherry::cli
