@@ -4,7 +4,9 @@
 // Safe for concurrent calls. Calls never retry (retrying.h does) and never follow a symlink out of
 // the storage's root. Paths are relative to the root and in normal form. Unless a sentence says
 // otherwise, an operation follows symlinks in the directories of its path, and not one that the
-// last component names. Errors carry the path that failed.
+// last component names. Errors carry the path that failed. Of all operations: kNotFound if a
+// directory on the way is missing, kInvalid if it is no directory or a name is too long, kDenied if
+// a symlink on the way leaves the storage. A storage outlives the files that it opened.
 #pragma once
 
 #include <functional>
@@ -30,7 +32,7 @@ struct Attributes {
   ByteCount size = 0;      // of a file; of a symlink, the length of its target
   TimePoint mtime;
   TimePoint ctime;          // last change of data or attributes, by the storage's own clock
-  std::uint64_t inode = 0;  // identity within the storage while the thing exists
+  std::uint64_t inode = 0;  // identity within one file system while the thing exists
   std::uint32_t owner_id = 0;
   std::uint32_t group_id = 0;
 
@@ -41,6 +43,8 @@ struct Entry {
   std::string name;
   Attributes attributes;       // of the link itself, for a symlink
   std::string symlink_target;  // empty unless a symlink
+
+  friend bool operator==(const Entry&, const Entry&) = default;
 };
 
 // Facts about a storage, so that the engine asks "can you?" and never "which are you?".
@@ -86,18 +90,21 @@ class TemporaryFile {
   virtual const RelPath& target() const = 0;
   // Bytes that an earlier, kept temporary of the same name left.
   virtual ByteCount existing_size() const = 0;
-  // `bytes` are all written or the call fails. Writing beyond the end leaves a hole.
+  // Fastest where the storage holds no cache: from 512 KiB on, with `offset` and the address of
+  // `bytes` at multiples of 4096. `bytes` are all written or the call fails. Writing beyond the end
+  // leaves a hole.
   virtual Result<void> write(ByteCount offset, std::span<const char> bytes) = 0;
   // Reads back what was written, from wherever it now is.
   virtual Result<std::size_t> read(ByteCount offset, std::span<char> buffer) = 0;
   struct Finish {
     ByteCount size = 0;                 // the final size: cuts, or extends with a hole
-    std::optional<std::uint32_t> mode;  // permission bits to set
+    std::optional<std::uint32_t> mode;  // permission bits; as it was created, if nothing
     std::optional<TimePoint> mtime;
   };
   // Declares the content complete. Afterwards only flush, commit, keep and destruction are allowed.
   virtual Result<void> finish(const Finish& finish) = 0;
-  // Leaves the temporary in place for a later run to resume.
+  // Leaves the temporary in place for a later run to resume. Afterwards only destruction is
+  // allowed.
   virtual void keep() = 0;
 };
 
@@ -106,6 +113,8 @@ struct CreateTemporary {
   std::string temporary_name;   // a name in target's directory; see temporary_name()
   std::uint32_t mode = 0600;    // of the new file, exactly (no umask)
   ByteCount expected_size = 0;  // helps the storage to choose how to write; may prove wrong
+  // Of a temporary that an earlier run left; kResume takes it only if nobody else can have put
+  // bytes into it.
   enum class Existing { kTruncate, kResume } existing = Existing::kTruncate;
 };
 
@@ -116,7 +125,8 @@ class Storage {
   virtual ~Storage() = default;
   virtual const Traits& traits() const = 0;
 
-  // Calls `visit` once per entry of `directory`, sorted by name bytes, until it returns kStop.
+  // Calls `visit` once per entry of `directory`, sorted by name bytes, until it returns kStop. What
+  // is removed meanwhile may be left out. The visitor may call the storage.
   // kNotFound if it does not exist, kInvalid if it is no directory; an empty one is success with no
   // calls. Follows a symlink that `directory` names.
   virtual Result<void> list(const RelPath& directory,
@@ -129,7 +139,8 @@ class Storage {
   // flush(all), commit(each), flush_directories(their parents).
   virtual Result<std::unique_ptr<TemporaryFile>> create_temporary(
       const CreateTemporary& request) = 0;
-  // Makes the content of finished temporaries durable.
+  // Makes the content of finished temporaries durable. An error is of all of them: none may be
+  // committed as durable.
   virtual Result<void> flush(std::span<TemporaryFile* const> files) = 0;
   // Gives the file its final name, replacing a file or symlink of that name (kAlreadyExists for a
   // directory). Not durable before flush_directories.
@@ -142,9 +153,12 @@ class Storage {
   virtual Result<void> remove_file(const RelPath& path) = 0;
   // kAlreadyExists if it is not empty.
   virtual Result<void> remove_directory(const RelPath& path) = 0;
-  // Makes one directory; its parent must exist. kAlreadyExists if the name is taken.
+  // Makes one directory with exactly that mode (a set-group-id bit is inherited); its parent must
+  // exist. kAlreadyExists if the name is taken.
   virtual Result<void> make_directory(const RelPath& path, std::uint32_t mode) = 0;
-  // Renames a file, directory or symlink. With Replace::kNo, kAlreadyExists if `to` exists.
+  // Renames a file, directory or symlink. With Replace::kNo, kAlreadyExists if `to` exists. With
+  // kYes a file or symlink replaces a file or symlink, and a directory an empty directory, in one
+  // step; kAlreadyExists for anything else. kInvalid for a directory into itself.
   virtual Result<void> rename(const RelPath& from, const RelPath& to, Replace replace) = 0;
   // With Replace::kYes an existing file or symlink is swapped for the new one in one step.
   virtual Result<void> make_symlink(const RelPath& path, std::string_view target,
@@ -154,6 +168,7 @@ class Storage {
     std::optional<std::uint32_t> mode;
     std::optional<TimePoint> mtime;
   };
+  // Of a symlink itself only the mtime: kUnsupported with a mode.
   virtual Result<void> set_attributes(const RelPath& path, const SetAttributes& attributes) = 0;
 
   struct Space {
