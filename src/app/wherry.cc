@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/wherry.h"
 
+#include <pthread.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -25,6 +27,24 @@ std::string user_name() {
     return found->pw_name;
   return fmt::format("uid{}", ::geteuid());
 }
+
+// While it lives, this thread takes no signals, nor do the threads that are started meanwhile,
+// ever: ctrl-C is for the thread that waits for it (cli/interrupt.h), and would end the process if
+// another one could take it.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    CHECK(::pthread_sigmask(SIG_SETMASK, &all, &before_) == 0);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
 
 std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
@@ -101,6 +121,7 @@ endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
 tasks::LocalService& Wherry::service(tasks::Execution execution) {
   const std::lock_guard lock(parts_->mutex);
   if (!parts_->service) {
+    const SignalsBlocked blocked;
     parts_->service = tasks::LocalService::create(
         {*parts_->database, *parts_->endpoints, system_clock(), system_random()},
         service_options(parts_->settings), execution);
