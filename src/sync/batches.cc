@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sync/batches.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "sync/plan.h"
+
+namespace wherry::sync {
+namespace {
+
+constexpr Duration kDeadline = std::chrono::hours(24 * 7);
+constexpr Duration kWaitAtATime = std::chrono::hours(1);
+constexpr std::size_t kMaxFailures = 100'000;  // remembered one by one
+
+}  // namespace
+
+void Outcome::fail(std::string path, std::string message) {
+  ++failed;
+  if (problems.size() < kMaxProblems) problems.push_back({path, message});
+  if (failures.size() < kMaxFailures)
+    failures.push_back({std::move(path), 0, TimePoint(), std::move(message)});
+}
+
+// One batch: the entries of its kind from `first` on.
+struct Batches::Batch {
+  std::uint64_t first = kNowhere;
+  std::uint64_t count = 0;
+  std::vector<engine::TransferItem> transfers;
+  std::vector<engine::DeleteItem> deletes;
+};
+
+Batches::Batches(const PassContext& context, const Journal& journal, Outcome& outcome,
+                 std::vector<Submission> stored)
+    : context_(context), journal_(journal), outcome_(outcome), stored_(std::move(stored)) {}
+
+bool Batches::belongs(Submission::Kind kind, std::uint64_t ordinal,
+                      const JournalEntry& entry) const {
+  const std::uint8_t decision = journal_.decision(ordinal);
+  switch (kind) {
+    case Submission::Kind::kClear:
+      // A directory is not thrown away to make room, unless deletions are wanted: it is archived.
+      return (decision & kClearFirst) != 0 &&
+             (entry.old_type != catalog::EntryType::kDirectory
+                  ? context_.definition.deletions != Deletions::kArchive
+                  : context_.definition.deletions == Deletions::kPropagate);
+    case Submission::Kind::kCopy:
+      return action_of(decision) == Action::kCopy;
+    case Submission::Kind::kCheck:
+      return action_of(decision) == Action::kCheck;
+    case Submission::Kind::kDelete:
+      return action_of(decision) == Action::kDelete;
+  }
+  return false;
+}
+
+template <class Visit>
+Result<void> Batches::for_each(Submission::Kind kind, std::uint64_t first, Visit visit) const {
+  if (first >= journal_.entry_count()) return {};
+  for (std::size_t i = journal_.directory_of(first); i < journal_.directory_count(); ++i) {
+    const std::string_view path = journal_.directory(i).path;
+    std::uint64_t ordinal = journal_.first_ordinal(i);
+    JournalEntry entry;
+    for (EntryCursor cursor = journal_.entries(i); cursor.next(entry); ++ordinal) {
+      if (ordinal < first || !belongs(kind, ordinal, entry)) continue;
+      TRY_ASSIGN(const bool more, visit(ordinal, path, entry));
+      if (!more) return {};
+    }
+  }
+  return {};
+}
+
+// Resumed batches are cut as they were, even if the definition says another size by now.
+Result<void> Batches::send(Submission::Kind kind) {
+  Batch batch;
+  const auto limit = [&]() -> std::uint64_t {
+    for (const Submission& submission : stored_) {
+      if (submission.sequence == next_sequence_) return submission.count;
+    }
+    return context_.definition.batch_size;
+  };
+  std::uint64_t size = limit();
+  auto sent = for_each(kind, 0,
+                       [&](std::uint64_t ordinal, std::string_view directory,
+                           const JournalEntry& entry) -> Result<bool> {
+                         if (batch.count == 0) batch.first = ordinal;
+                         ++batch.count;
+                         const std::string path = join(directory, entry.name);
+                         if (kind == Submission::Kind::kCopy || kind == Submission::Kind::kCheck) {
+                           engine::TransferItem item;
+                           if (entry.observation.type == catalog::EntryType::kSymlink)
+                             item.kind = engine::TransferItem::Kind::kSymlink;
+                           item.source = context_.at_source(path);
+                           item.target = context_.at_target(path);
+                           item.recursion = engine::TransferItem::Recursion::kNo;
+                           batch.transfers.push_back(std::move(item));
+                         } else {
+                           batch.deletes.push_back({context_.at_target(path)});
+                         }
+                         if (batch.count < size) return true;
+                         TRY(send_batch(kind, batch));
+                         batch = Batch();
+                         size = limit();
+                         return true;
+                       });
+  if (!sent) return sent;
+  return batch.count == 0 ? Result<void>() : send_batch(kind, batch);
+}
+
+Result<void> Batches::send_batch(Submission::Kind kind, const Batch& batch) {
+  TRY_ASSIGN(Submission submission, prepare(kind, batch));
+  const bool is_transfer = !batch.transfers.empty();
+  log_info("sync {}: initiating {} {} ({} {})", context_.definition.name,
+           is_transfer ? "transfer" : "delete", context_.label, batch.count,
+           batch.count == 1 ? "file" : "files");
+  TRY(context_.reach("before submit"));
+  TRY_ASSIGN(const tasks::Submitted submitted,
+             is_transfer ? submit(submission, batch) : submit_delete(submission, batch),
+             "submit {} files", batch.count);
+  TRY(context_.reach("after submit"));
+  if (submission.task_id != submitted.task_id) {
+    submission.task_id = submitted.task_id;
+    TRY(context_.store.put_submission(context_.definition.name, context_.pass, submission));
+  }
+  outcome_.tasks.push_back(submission.task_id);
+  sent_.push_back(std::move(submission));
+  return {};
+}
+
+// The stored submission of this batch, or a new one, stored before it is sent.
+Result<Submission> Batches::prepare(Submission::Kind kind, const Batch& batch) {
+  const std::uint64_t sequence = next_sequence_++;
+  for (const Submission& submission : stored_) {
+    if (submission.sequence != sequence) continue;
+    if (submission.kind != kind || submission.first != batch.first ||
+        submission.count != batch.count) {
+      return make_error(Code::kBug, "pass {} of sync {} was resumed with other batches than it had",
+                        context_.pass, context_.definition.name);
+    }
+    return submission;
+  }
+  Submission submission;
+  submission.sequence = sequence;
+  submission.kind = kind;
+  submission.first = batch.first;
+  submission.count = batch.count;
+  TRY_ASSIGN(submission.submission_id, context_.service.new_submission_id());
+  TRY(context_.store.put_submission(context_.definition.name, context_.pass, submission));
+  return submission;
+}
+
+Result<tasks::Submitted> Batches::submit(const Submission& submission, const Batch& batch) {
+  tasks::TransferRequest request;
+  request.submission_id = submission.submission_id;
+  request.owner = context_.owner;
+  request.source_endpoint = context_.definition.source.endpoint;
+  request.target_endpoint = context_.definition.target.endpoint;
+  request.label = context_.label;
+  request.deadline = context_.clock.now() + kDeadline;
+  request.options.sync_level = submission.kind == Submission::Kind::kCheck
+                                   ? engine::SyncLevel::kChecksum
+                                   : engine::SyncLevel::kAlways;
+  request.options.verify = context_.definition.verify;
+  request.options.symlinks = context_.definition.symlinks;
+  request.options.preserve_mtime = context_.definition.preserve_mtime;
+  // A file that vanished since the scan is reported, and holds back no other.
+  request.options.skip_source_errors = true;
+  request.items = batch.transfers;
+  return context_.service.submit(request);
+}
+
+Result<tasks::Submitted> Batches::submit_delete(const Submission& submission, const Batch& batch) {
+  tasks::DeleteRequest request;
+  request.submission_id = submission.submission_id;
+  request.owner = context_.owner;
+  request.endpoint = context_.definition.target.endpoint;
+  request.label = context_.label;
+  request.deadline = context_.clock.now() + kDeadline;
+  request.options.recursive = true;
+  request.options.ignore_missing = true;
+  request.items = batch.deletes;
+  return context_.service.submit(request);
+}
+
+Result<void> Batches::wait() {
+  if (!sent_.empty()) log_info("sync {}: waiting", context_.definition.name);
+  for (const Submission& submission : sent_) TRY(confirm(submission));
+  sent_.clear();
+  return {};
+}
+
+Result<tasks::Task> Batches::wait_for(const tasks::TaskId& id) {
+  bool resumed = false;
+  for (;;) {
+    auto waited = context_.service.wait(id, kWaitAtATime, context_.stop);
+    if (!waited) {
+      if (waited.error().code == Code::kTimeout) continue;
+      return std::move(waited).error().with_context(fmt::format("wait for task {}", id));
+    }
+    if (waited->state == tasks::TaskState::kActive) continue;
+    if (waited->state != tasks::TaskState::kInactive) return std::move(waited).value();
+    // Interrupted with the process that ran it: go on. If that does not help, a person must.
+    if (resumed) {
+      return Error{Code::kUnavailable, Retry::kAfterUser,
+                   fmt::format("task {} waits: {} {}; when that is settled, run the sync again", id,
+                               waited->nice_status, waited->nice_status_details)};
+    }
+    TRY(context_.service.resume(id), "resume task {}", id);
+    resumed = true;
+  }
+}
+
+Result<void> Batches::confirm(const Submission& submission) {
+  TRY_ASSIGN(const tasks::Task task, wait_for(submission.task_id));
+  TRY(context_.reach("after wait"));
+  enum : std::uint8_t { kUnknown, kArrived, kFailed };
+  std::vector<std::uint8_t> state(submission.count, kUnknown);
+  std::vector<std::string> messages;
+  std::vector<std::uint32_t> message_of(submission.count, 0);
+  if (task.type == tasks::TaskType::kTransfer) {
+    for (std::optional<std::uint64_t> marker = 0; marker;) {
+      TRY_ASSIGN(const auto page, context_.service.successful_transfers(task.id, *marker));
+      for (const auto& row : page.rows) {
+        if (row.item < state.size()) state[row.item] = kArrived;
+      }
+      marker = page.next;
+    }
+  }
+  for (std::optional<std::uint64_t> marker = 0; marker;) {
+    TRY_ASSIGN(const auto page, context_.service.item_errors(task.id, *marker));
+    for (const auto& row : page.rows) {
+      if (row.item >= state.size() || state[row.item] == kFailed) continue;
+      state[row.item] = kFailed;
+      message_of[row.item] = static_cast<std::uint32_t>(messages.size());
+      messages.push_back(row.details.empty() ? row.code : row.details);
+    }
+    marker = page.next;
+  }
+  const bool succeeded = task.state == tasks::TaskState::kSucceeded;
+  const std::string ended = task.fatal_error ? task.fatal_error->description : "the task failed";
+  std::uint64_t item = 0;
+  return for_each(submission.kind, submission.first,
+                  [&](std::uint64_t ordinal, std::string_view directory,
+                      const JournalEntry& entry) -> Result<bool> {
+                    // Of a task that succeeded, what has no error is done or was up to date.
+                    const bool arrived =
+                        state[item] == kArrived || (state[item] == kUnknown && succeeded);
+                    if (state[item] == kFailed) {
+                      outcome_.fail(join(directory, entry.name), messages[message_of[item]]);
+                    } else if (!arrived) {
+                      ++outcome_.failed;
+                      if (outcome_.problems.size() < kMaxProblems)
+                        outcome_.problems.push_back({join(directory, entry.name), ended});
+                    } else if (submission.kind != Submission::Kind::kClear) {
+                      outcome_.confirmed[ordinal] = true;
+                    }
+                    return ++item < submission.count;
+                  });
+}
+
+}  // namespace wherry::sync

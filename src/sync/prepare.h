@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pass does at the target by single operations rather than tasks: directories, renames, and
+// moving into the archive. Every one can be repeated after a crash without harm.
+#pragma once
+
+#include <string>
+
+#include "sync/batches.h"
+#include "sync/journal.h"
+
+namespace wherry::sync {
+
+class TargetTree {
+ public:
+  // All outlive it.
+  TargetTree(const PassContext& context, const Journal& journal, Outcome& outcome)
+      : context_(context), journal_(journal), outcome_(outcome) {}
+
+  // The target's own directory, with the missing ones above it.
+  Result<void> make_root();
+  // Moves directories and files out of the way of something of another type, where deletions are
+  // not wanted.
+  Result<void> archive_in_the_way();
+  // Directory renames, directories that no file will bring, then file renames.
+  Result<void> make_and_rename();
+  // After the transfers: directories of which no file arrived.
+  Result<void> make_remaining();
+  Result<void> archive_removed();
+
+ private:
+  enum class Which { kEmpty, kAll };
+  Result<void> make_directories(Which which);
+  Result<void> rename(const Rename& rename);
+  Result<void> archive(const std::string& path);
+  // Answers whether the directory is there; a failure is entered in the outcome.
+  Result<void> ensure_directory(const RelPath& path);
+  bool has_copies(const std::string& path) const;
+  bool has_confirmed(const std::string& path) const;
+
+  const PassContext& context_;
+  const Journal& journal_;
+  Outcome& outcome_;
+};
+
+}  // namespace wherry::sync
