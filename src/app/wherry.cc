@@ -48,7 +48,8 @@ class SignalsBlocked {
 
 std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
-  for (const auto migrations : {endpoints::endpoint_migrations(), tasks::task_migrations()})
+  for (const auto migrations :
+       {endpoints::endpoint_migrations(), tasks::task_migrations(), sync::sync_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }
@@ -76,8 +77,9 @@ struct Wherry::Parts {
   std::unique_ptr<Database> database;
   std::unique_ptr<endpoints::Endpoints> endpoints;
   std::mutex mutex;  // for the parts that are made at first use
+  tasks::Execution execution = tasks::Execution::kOnlyNamed;
   std::unique_ptr<tasks::LocalService> service;
-  std::optional<tasks::Execution> execution;
+  std::unique_ptr<sync::SyncService> syncs;
 };
 
 Result<void> open_log_of(const Options& settings) {
@@ -91,24 +93,26 @@ Result<void> open_log_of(const Options& settings) {
 Wherry::Wherry(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Wherry::~Wherry() = default;
 
-Result<std::unique_ptr<Wherry>> Wherry::open(Options settings, const std::string& directory) {
+Result<std::unique_ptr<Wherry>> Wherry::open(Opening opening) {
+  const std::string& directory = opening.directory;
+  const std::string shown = escape_bytes(directory);
   if (!directory.starts_with('/')) {
     return make_error(Code::kInvalid,
                       "the state directory '{}' is relative; give state.dir (WHERRY_STATE_DIR) an"
                       " absolute path",
-                      escape_bytes(directory));
+                      shown);
   }
-  const std::string shown = escape_bytes(directory);
   TRY(make_directories(directory, 0700), "make the state directory '{}'", shown);
   auto parts = std::make_unique<Parts>();
-  parts->settings = std::move(settings);
-  parts->directory = directory;
   parts->owner = user_name();
+  parts->execution = opening.execution;
   TRY_ASSIGN(parts->database, Database::open({.path = directory + "/wherry.db"}),
              "open the database '{}/wherry.db'", shown);
   TRY(parts->database->migrate(all_migrations()), "open the database '{}/wherry.db'", shown);
   parts->endpoints =
       std::make_unique<endpoints::Endpoints>(*parts->database, system_clock(), system_random());
+  parts->settings = std::move(opening.settings);
+  parts->directory = std::move(opening.directory);
   return std::unique_ptr<Wherry>(new Wherry(std::move(parts)));
 }
 
@@ -118,17 +122,27 @@ const std::string& Wherry::owner() const { return parts_->owner; }
 Database& Wherry::database() { return *parts_->database; }
 endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
 
-tasks::LocalService& Wherry::service(tasks::Execution execution) {
+tasks::LocalService& Wherry::service() {
   const std::lock_guard lock(parts_->mutex);
   if (!parts_->service) {
     const SignalsBlocked blocked;
     parts_->service = tasks::LocalService::create(
         {*parts_->database, *parts_->endpoints, system_clock(), system_random()},
-        service_options(parts_->settings), execution);
-    parts_->execution = execution;
+        service_options(parts_->settings), parts_->execution);
   }
-  CHECK(parts_->execution == execution);
   return *parts_->service;
+}
+
+Result<sync::SyncService*> Wherry::syncs() {
+  tasks::LocalService& service = this->service();
+  const std::lock_guard lock(parts_->mutex);
+  if (!parts_->syncs) {
+    const std::string catalogs = parts_->directory + "/catalogs";
+    TRY(make_directories(catalogs, 0700));
+    parts_->syncs = std::make_unique<sync::SyncService>(sync::SyncService::Parts{
+        service, *parts_->database, system_clock(), catalogs, parts_->owner, {}});
+  }
+  return parts_->syncs.get();
 }
 
 }  // namespace wherry::app

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/result.h"
 #include "endpoints/endpoint.h"
+#include "sync/sync.h"
 #include "tasks/local_service.h"
 
 namespace wherry::app {
@@ -22,9 +23,15 @@ Result<void> open_log_of(const Options& settings);
 // One open state directory. Safe for concurrent calls; references live as long as this object.
 class Wherry {
  public:
+  struct Opening {
+    Options settings;
+    std::string directory;  // state_directory(...)
+    // Which tasks this process runs.
+    tasks::Execution execution = tasks::Execution::kOnlyNamed;
+  };
   // Makes the state directory (mode 0700) if it is missing and brings the database to the current
-  // version. `directory` is state_directory(...).
-  static Result<std::unique_ptr<Wherry>> open(Options settings, const std::string& directory);
+  // version.
+  static Result<std::unique_ptr<Wherry>> open(Opening opening);
   ~Wherry();
 
   const Options& settings() const;
@@ -34,8 +41,10 @@ class Wherry {
 
   Database& database();
   endpoints::Endpoints& endpoints();
-  // The embedded service, made at the first call; `execution` is the same at each.
-  tasks::LocalService& service(tasks::Execution execution = tasks::Execution::kOnlyNamed);
+  // The embedded service; it and what stands on it are made at the first call.
+  tasks::LocalService& service();
+  // Their passes are run with Execution::kAll: what they submit must be run by somebody.
+  Result<sync::SyncService*> syncs();
 
  private:
   struct Parts;

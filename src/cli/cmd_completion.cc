@@ -18,12 +18,20 @@ std::vector<std::string> names_of(Context& context, ValueKind kind) {
     const auto found = wherry.value()->endpoints().search("", kMostNames, 0);
     if (!found) return names;
     for (const auto& endpoint : *found) names.push_back(endpoint.display_name);
-  } else if (kind == ValueKind::kTask) {
+  }
+  if (kind == ValueKind::kTask) {
     tasks::TaskFilter filter;
     filter.limit = kMostNames;
     const auto found = wherry.value()->service().tasks(filter);
     if (!found) return names;
     for (const auto& task : *found) names.push_back(task.id);
+  }
+  if (kind == ValueKind::kSync) {
+    const auto syncs = wherry.value()->syncs();
+    if (!syncs) return names;
+    const auto found = syncs.value()->list();
+    if (!found) return names;
+    for (const auto& definition : *found) names.push_back(definition.name);
   }
   return names;
 }

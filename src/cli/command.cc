@@ -104,12 +104,13 @@ Result<const Options*> Context::settings() {
   return &*settings_;
 }
 
-Result<app::Wherry*> Context::wherry() {
+Result<app::Wherry*> Context::wherry(tasks::Execution execution) {
   if (!wherry_) {
     TRY_ASSIGN(const Options* loaded, settings());
     TRY(app::open_log_of(*loaded));
-    TRY_ASSIGN(wherry_,
-               app::Wherry::open(*loaded, app::state_directory(*loaded, parts_.environment)));
+    TRY_ASSIGN(
+        wherry_,
+        app::Wherry::open({*loaded, app::state_directory(*loaded, parts_.environment), execution}));
   }
   return wherry_.get();
 }

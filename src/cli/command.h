@@ -117,8 +117,8 @@ class Context {
   // A default of one command: holds unless the user set something. Before settings() is called.
   void prefer_setting(const std::string& name, const std::string& value);
   Result<const Options*> settings();
-  // The open state directory. An error says what to do.
-  Result<app::Wherry*> wherry();
+  // The open state directory. An error says what to do. `execution` counts at the first call.
+  Result<app::Wherry*> wherry(tasks::Execution execution = tasks::Execution::kOnlyNamed);
 
  private:
   Parts parts_;

@@ -15,6 +15,8 @@ std::span<const Command> transfer_commands();
 std::span<const Command> task_commands();
 std::span<const Command> file_commands();
 std::span<const Command> delete_commands();
+std::span<const Command> sync_commands();
+std::span<const Command> sync_run_commands();
 std::span<const Command> endpoint_commands();
 std::span<const Command> catalog_commands();
 std::span<const Command> config_commands();

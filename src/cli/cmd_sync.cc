@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// wherry sync add, list, show, status, history, pause, resume, remove: what syncs there are.
+#include "base/path.h"
+#include "base/random.h"
+#include "cli/commands.h"
+#include "cli/location.h"
+#include "cli/sync_view.h"
+
+namespace wherry::cli {
+namespace {
+
+using sync::SyncDefinition;
+
+Result<sync::SyncService*> syncs_of(Context& context) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  return wherry->syncs();
+}
+
+Result<sync::Place> sync_place(app::Wherry& wherry, const std::string& typed) {
+  TRY_ASSIGN(const Place place, resolve_place(wherry.endpoints(), typed));
+  return sync::Place{place.endpoint.id, place.path};
+}
+
+// The first rule that matches decides, so their order counts; they are about files.
+std::vector<engine::FilterRule> filters_of(const Arguments& arguments) {
+  using Rule = engine::FilterRule;
+  std::vector<Rule> rules;
+  for (const auto& [name, value] : arguments.in_order()) {
+    if (name == "include") rules.push_back({Rule::Method::kInclude, value, Rule::Applies::kFiles});
+    if (name == "exclude") rules.push_back({Rule::Method::kExclude, value, Rule::Applies::kFiles});
+  }
+  return rules;
+}
+
+Result<SyncDefinition> definition_of(app::Wherry& wherry, const Arguments& arguments) {
+  SyncDefinition definition;
+  definition.name = arguments.text("NAME");
+  TRY_ASSIGN(definition.source, sync_place(wherry, arguments.text("SOURCE")), "SOURCE");
+  TRY_ASSIGN(definition.target, sync_place(wherry, arguments.text("TARGET")), "TARGET");
+  definition.every = arguments.duration("every").value_or(definition.every);
+  definition.cron = arguments.text("cron");
+  definition.settle = arguments.duration("settle").value_or(definition.settle);
+  if (arguments.has("deletions")) {
+    TRY_ASSIGN(definition.deletions, sync::parse_deletions(arguments.text("deletions")));
+  }
+  definition.max_delete = arguments.percent("max-delete").value_or(definition.max_delete);
+  if (arguments.has("symlinks")) {
+    TRY_ASSIGN(definition.symlinks, sync::parse_symlinks(arguments.text("symlinks")));
+  }
+  definition.filters = filters_of(arguments);
+  definition.label_pattern = arguments.optional_text("label").value_or(definition.label_pattern);
+  if (const auto files = arguments.integer("batch-files"))
+    definition.batch_size = static_cast<std::size_t>(*files);
+  if (arguments.has("no-verify-checksum")) definition.verify = engine::Verify::kSize;
+  definition.preserve_mtime = !arguments.has("no-preserve-mtime");
+  definition.renames = !arguments.has("no-renames");
+  definition.trust_directories = arguments.has("trust-directories");
+  definition.full_every = arguments.duration("full-every").value_or(definition.full_every);
+  return definition;
+}
+
+Result<int> add(Context& context, const Arguments& arguments) {
+  if (arguments.has("every") && arguments.has("cron"))
+    return make_error(Code::kInvalid, "--every and --cron exclude each other");
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const SyncDefinition wanted, definition_of(*wherry, arguments));
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  TRY_ASSIGN(const SyncDefinition added, syncs->add(wanted), "add sync '{}'",
+             escape_bytes(wanted.name));
+  if (context.output().format() == Format::kText) {
+    context.output().raw(fmt::format("Sync '{}' added. Its first pass: wherry sync run {}\n",
+                                     added.name, added.name));
+  } else {
+    EndpointNames names(wherry->service());
+    context.output().record(sync_record(added, names));
+  }
+  return kExitDone;
+}
+
+Result<int> list(Context& context, const Arguments&) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  TRY_ASSIGN(const std::vector<SyncDefinition> found, syncs->list());
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  EndpointNames names(wherry->service());
+  Output::Table table(context.output(), "sync_list", sync_columns());
+  for (const SyncDefinition& definition : found) table.row(sync_row(definition, names));
+  table.finish();
+  return kExitDone;
+}
+
+Result<int> show(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  TRY_ASSIGN(const SyncDefinition definition, syncs->get(arguments.text("NAME")));
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  EndpointNames names(wherry->service());
+  context.output().record(sync_record(definition, names));
+  return kExitDone;
+}
+
+Result<int> pause(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  TRY(syncs->pause(arguments.text("NAME")));
+  context.output().message("Paused", "The sync is paused; `wherry sync resume` lets it go on");
+  return kExitDone;
+}
+
+Result<int> resume(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  TRY(syncs->resume(arguments.text("NAME")));
+  context.output().message("Resumed", "The sync goes on with its next pass");
+  return kExitDone;
+}
+
+Result<int> remove(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  TRY(syncs->remove(arguments.text("NAME")));
+  context.output().message("Removed",
+                           "The sync, its history and its catalog are gone; the files on both"
+                           " sides stay");
+  return kExitDone;
+}
+
+Result<int> history(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
+  const auto limit = static_cast<std::size_t>(arguments.integer("limit").value_or(20));
+  TRY_ASSIGN(const auto passes, syncs->history(arguments.text("NAME"), limit));
+  Output::Table table(context.output(), "sync_pass_list", pass_columns());
+  for (const sync::PassRecord& pass : passes) table.row(pass_row(pass));
+  table.finish();
+  return kExitDone;
+}
+
+const PositionalSpec kName = {
+    .name = "NAME", .kind = ValueKind::kSync, .help = "The sync, as `wherry sync list` shows."};
+
+std::vector<OptionSpec> add_options() {
+  return {
+      {.name = "every",
+       .value = "TIME",
+       .help = "How long `wherry sync watch` waits between two full scans, e.g. 15m.",
+       .kind = ValueKind::kDuration},
+      {.name = "cron",
+       .value = "'M H D M W'",
+       .help = "When `wherry sync watch` scans in full: five fields as in a crontab, local time."},
+      {.name = "settle",
+       .value = "TIME",
+       .help = "Leave files alone that changed within this time (10s); a later pass takes them.",
+       .kind = ValueKind::kDuration},
+      {.name = "deletions",
+       .value = "WHAT",
+       .help = "What is gone from the source stays at the target (keep, the default), is deleted"
+               " there too (propagate), or is moved aside into .wherry-archive (archive).",
+       .kind = ValueKind::kChoice,
+       .choices = {"keep", "propagate", "archive"}},
+      {.name = "max-delete",
+       .value = "PERCENT",
+       .help = "Stop a pass that finds more than this share of the known files gone (50%).",
+       .kind = ValueKind::kPercent},
+      {.name = "symlinks",
+       .value = "POLICY",
+       .help = "Leave symlinks out and say so (ignore, the default), make them again (keep), or"
+               " copy what they point to (copy).",
+       .kind = ValueKind::kChoice,
+       .choices = {"ignore", "keep", "copy"}},
+      {.name = "include",
+       .value = "PATTERN",
+       .help = "Copy files whose name matches. The first --include or --exclude that matches"
+               " decides; what none matches is copied.",
+       .times = OptionSpec::Times::kMany},
+      {.name = "exclude",
+       .value = "PATTERN",
+       .help = "Leave out files whose name matches.",
+       .times = OptionSpec::Times::kMany},
+      {.name = "label",
+       .value = "PATTERN",
+       .help = "The label of the tasks of a pass, by strftime (AUTO_%Y-%m-%d_%H%M%S)."},
+      {.name = "batch-files",
+       .value = "N",
+       .help = "At most N files in one task (20000).",
+       .kind = ValueKind::kInteger},
+      {.name = "no-verify-checksum", .help = "Compare sizes only after the copy."},
+      {.name = "no-preserve-mtime", .help = "Let copies have the time at which they were made."},
+      {.name = "no-renames",
+       .help = "Send renamed files anew instead of renaming them at the target."},
+      {.name = "trust-directories",
+       .help = "Do not look into directories whose own times are unchanged: quick, but a file that"
+               " is rewritten in place goes unnoticed until the next full scan."},
+      {.name = "full-every",
+       .value = "TIME",
+       .help = "How often --trust-directories looks at everything all the same (1d).",
+       .kind = ValueKind::kDuration},
+  };
+}
+
+}  // namespace
+
+std::span<const Command> sync_commands() {
+  static const Command commands[] = {
+      {.name = "sync add",
+       .summary = "Keep a directory mirrored at another endpoint.",
+       .description = "Nothing is moved yet: `wherry sync run NAME` makes one pass, `wherry sync "
+                      "watch` keeps the mirror up to date.",
+       .positionals = {{.name = "NAME", .help = "Letters, digits, '-', '_' and '.'."},
+                       {.name = "SOURCE",
+                        .kind = ValueKind::kLocation,
+                        .help = "The directory to mirror: ENDPOINT:/path, or a path of this"
+                                " machine."},
+                       {.name = "TARGET",
+                        .kind = ValueKind::kLocation,
+                        .help = "Where its copy is to be; made if it is missing."}},
+       .options = add_options(),
+       .handler = add,
+       .examples = {"wherry sync add frames detector:/2018/ archive:/2018/ --every 15m",
+                    "wherry sync add home ~/results archive:/results --deletions propagate"
+                    " --max-delete 10%"}},
+      {.name = "sync list", .summary = "List all syncs.", .handler = list},
+      {.name = "sync show",
+       .summary = "Show how a sync is set up.",
+       .positionals = {kName},
+       .handler = show},
+      {.name = "sync history",
+       .summary = "List the passes of a sync, the newest first.",
+       .positionals = {kName},
+       .options = {{.name = "limit",
+                    .value = "N",
+                    .help = "At most N passes (20).",
+                    .kind = ValueKind::kInteger}},
+       .handler = history},
+      {.name = "sync pause",
+       .summary = "Make no passes of a sync until it is resumed.",
+       .positionals = {kName},
+       .handler = pause},
+      {.name = "sync resume",
+       .summary = "Let a paused sync go on.",
+       .positionals = {kName},
+       .handler = resume},
+      {.name = "sync remove",
+       .summary = "Forget a sync; the files on both sides stay.",
+       .positionals = {kName},
+       .handler = remove},
+  };
+  return commands;
+}
+
+}  // namespace wherry::cli

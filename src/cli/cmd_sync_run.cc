@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// wherry sync run, watch, status, verify, rebuild: what syncs do.
+#include <unistd.h>
+#include <climits>
+
+#include "base/clock.h"
+#include "base/path.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/schedule_text.h"
+#include "cli/sync_view.h"
+
+namespace wherry::cli {
+namespace {
+
+using sync::PassEnd;
+using sync::PassReport;
+
+// The command that a unit or a crontab starts: this program, with this state.
+Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words) {
+  char program[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", program, sizeof program);
+  Invocation invocation;
+  invocation.program =
+      length > 0 ? std::string(program, static_cast<std::size_t>(length)) : "wherry";
+  invocation.words = std::move(words);
+  invocation.environment.emplace_back("WHERRY_STATE_DIR", wherry.directory());
+  if (const auto settings = context.environment()("WHERRY_SETTINGS"))
+    invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
+  return invocation;
+}
+
+sync::PassOptions pass_options(Context& context, const Arguments& arguments) {
+  sync::PassOptions options;
+  options.dry_run = arguments.has("dry-run");
+  options.allow_deletions = arguments.has("allow-deletions");
+  options.max_delete = arguments.percent("max-delete");
+  options.full = arguments.has("full");
+  // A dry run is about the changes; in the other forms its counts are enough.
+  if (options.dry_run && context.output().format() == Format::kText) {
+    options.on_change = [&context](const sync::Change& change) {
+      context.output().raw(change_text(change) + "\n");
+    };
+  }
+  return options;
+}
+
+// Draws the progress of whichever task of this process is moving files.
+class PassProgress {
+ public:
+  PassProgress(Context& context, tasks::LocalService& service)
+      : line_(progress_style(), system_clock(), context.err()), service_(service) {}
+
+  Duration interval() const { return line_.interval(); }
+  void update() {
+    tasks::TaskFilter filter;
+    filter.states = {tasks::TaskState::kActive};
+    const auto active = service_.tasks(filter);
+    if (!active) return;  // what reads the state next will tell
+    for (const tasks::Task& task : *active) {
+      if (const auto progress = service_.progress(task.id)) return line_.update(*progress);
+    }
+  }
+  void clear() { line_.clear(); }
+
+ private:
+  ProgressLine line_;
+  tasks::LocalService& service_;
+};
+
+void show_problems(Context& context, const PassReport& report) {
+  for (const sync::Problem& problem : report.problems) {
+    context.err() << fmt::format("  {}: {}\n", escape_bytes(problem.path),
+                                 printable(problem.message));
+  }
+  const std::uint64_t all = report.counts.failed + report.counts.unreadable;
+  if (all > report.problems.size() && !report.problems.empty())
+    context.err() << fmt::format("  ... {} in all\n", all);
+}
+
+// Answers the exit code.
+int show_pass(Context& context, const std::string& name, const PassReport& report) {
+  sync::PassRecord record;
+  record.report = report;
+  record.ended = system_clock().now();
+  context.output().record(pass_record(name, record));
+  if (report.end != PassEnd::kDone)
+    context.err() << fmt::format("wherry: sync '{}': {}: {}\n", name, to_string(report.end),
+                                 printable(report.message));
+  show_problems(context, report);
+  return report.end == PassEnd::kDone ? kExitDone : kExitFailed;
+}
+
+Result<int> print_cron(Context& context, const std::vector<std::string>& names) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  for (const std::string& name : names) {
+    TRY_ASSIGN(const sync::SyncDefinition definition, syncs->get(name));
+    std::string schedule = definition.cron;
+    if (schedule.empty()) {
+      const bool has_interval = definition.every > Duration(0);
+      TRY_ASSIGN(schedule,
+                 cron_schedule(has_interval ? definition.every : std::chrono::minutes(15)),
+                 "sync '{}'", name);
+    }
+    context.output().raw(
+        crontab_line(schedule, invocation_of(context, *wherry, {"sync", "run", name})));
+  }
+  return kExitDone;
+}
+
+Result<int> run(Context& context, const Arguments& arguments) {
+  const std::vector<std::string>& names = arguments.all("NAME");
+  if (arguments.has("print-cron")) return print_cron(context, names);
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  for (const std::string& name : names) TRY(syncs->get(name));  // before any begins
+  int exit = kExitDone;
+  for (const std::string& name : names) {
+    PassProgress progress(context, wherry->service());
+    const sync::PassOptions options = pass_options(context, arguments);
+    std::optional<Result<PassReport>> ended;
+    const Finish finish = run_in_foreground(
+        {progress.interval(), [&] { progress.update(); }, context.err()},
+        [&](std::stop_token stop) { ended.emplace(syncs->run(name, options, stop)); });
+    progress.clear();
+    if (finish == Finish::kInterrupted) {
+      context.err() << fmt::format(
+          "wherry: sync '{}' was interrupted; `wherry sync run {}` goes on where it ended\n", name,
+          name);
+      return kExitInterrupted;
+    }
+    if (!*ended) {
+      // One sync that cannot run holds back no other.
+      context.err() << fmt::format("wherry: sync '{}': {}\n", name,
+                                   printable(ended->error().message));
+      exit = kExitFailed;
+      continue;
+    }
+    exit = std::max(exit, show_pass(context, name, ended->value()));
+  }
+  return exit;
+}
+
+Result<int> status(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  TRY_ASSIGN(const sync::SyncStatus status, syncs->status(arguments.text("NAME")));
+  EndpointNames names(wherry->service());
+  context.output().record(status_record(status, names));
+  for (const sync::Failure& failure : status.failures) {
+    context.err() << fmt::format("  {}: {} (tried {} times, again at {})\n",
+                                 escape_bytes(failure.path), printable(failure.message),
+                                 failure.attempts, format_time(failure.next_try));
+  }
+  return kExitDone;
+}
+
+const PositionalSpec kName = {
+    .name = "NAME", .kind = ValueKind::kSync, .help = "The sync, as `wherry sync list` shows."};
+
+}  // namespace
+
+std::span<const Command> sync_run_commands() {
+  static const Command commands[] = {
+      {.name = "sync run",
+       .summary = "Make one pass of each named sync: find what changed, move it, confirm it.",
+       .description = "Exits with 1 if something could not be moved (it is due again in the next"
+                      " pass) or if a brake stopped the pass, and says why.",
+       .positionals = {{.name = "NAME",
+                        .kind = ValueKind::kSync,
+                        .help = "The syncs, as `wherry sync list` shows.",
+                        .count = PositionalSpec::Count::kOneOrMore}},
+       .options = {{.name = "dry-run", .help = "List what would be done, and do nothing."},
+                   {.name = "allow-deletions",
+                    .help = "Go on even if more files are gone than --max-delete allows."},
+                   {.name = "max-delete",
+                    .value = "PERCENT",
+                    .help = "In place of what the sync was set up with.",
+                    .kind = ValueKind::kPercent},
+                   {.name = "full",
+                    .help = "Look at every file, also in directories that are trusted."},
+                   {.name = "print-cron", .help = "Print a crontab line for each sync instead."}},
+       .handler = run,
+       .examples = {"wherry sync run frames --dry-run", "wherry sync run frames"}},
+      {.name = "sync status",
+       .summary = "Show what a sync is doing and how its last pass ended.",
+       .positionals = {kName},
+       .handler = status},
+  };
+  return commands;
+}
+
+}  // namespace wherry::cli
