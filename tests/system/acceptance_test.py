@@ -166,8 +166,8 @@ class Trouble(Scenario):
         system.make_tree(self.source, "--files", "5000", "--size", "4KiB", "--data")
         self.add_sync()
         first = self.start("sync", "run", "s")
-        while not self.wherry_json("sync", "status", "s").get("holder") and first.poll() is None:
-            pass
+        journal = self.scratch / "state/catalogs/s.journal"
+        self.wait_until(lambda: journal.exists() or first.poll() is not None, "the pass is under way")
         if first.poll() is None:
             first.send_signal(signal.SIGSTOP)
             self.refused(1, "sync", "run", "s", says=str(first.pid))
