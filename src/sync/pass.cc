@@ -239,7 +239,9 @@ Result<bool> Pass::brake(const ScanResult& seen, std::uint64_t gone) {
         escape_bytes(definition_.source.path.text()), catalog_->totals().files, definition_.name));
     return true;
   }
-  const std::uint64_t known = catalog_->totals().files + catalog_->totals().symlinks;
+  gone += options_.gone_before;
+  const std::uint64_t known =
+      catalog_->totals().files + catalog_->totals().symlinks + options_.gone_before;
   const double limit = options_.max_delete.value_or(definition_.max_delete);
   const double share =
       known == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(known);
@@ -348,6 +350,7 @@ Result<void> Pass::settle(const Journal& journal, Outcome& outcome) {
 
 // Nothing is to be sent. The catalog is written again only if it knows more now.
 Result<PassReport> Pass::end_without_work(const Journal* journal) {
+  if (is_partial_ && report_.counts.unreadable + report_.counts.failed == 0) return report_;
   TRY_ASSIGN(report_.number, parts_.store.begin_pass(definition_.name, record()));
   if (journal != nullptr) {
     const Outcome nothing(journal->entry_count());

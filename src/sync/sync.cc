@@ -200,4 +200,19 @@ Result<PassReport> SyncService::run(std::string_view name, const PassOptions& op
   return run_pass(parts_, definition, options, std::move(stop));
 }
 
+Result<void> SyncService::watch(const WatchOptions& options, std::stop_token stop) {
+  return watch_syncs(parts_, options, std::move(stop));
+}
+
+Result<VerifyReport> SyncService::verify(std::string_view name, std::size_t threads,
+                                         std::stop_token stop) {
+  TRY_ASSIGN(const SyncDefinition definition, store_.get(name));
+  return verify_sync(parts_, definition, threads, std::move(stop));
+}
+
+Result<RebuildReport> SyncService::rebuild(std::string_view name, std::stop_token stop) {
+  TRY_ASSIGN(const SyncDefinition definition, store_.get(name));
+  return rebuild_sync(parts_, definition, std::move(stop));
+}
+
 }  // namespace wherry::sync

@@ -15,6 +15,8 @@
 #include "sync/pass.h"
 #include "sync/store.h"
 #include "sync/types.h"
+#include "sync/verify.h"
+#include "sync/watch.h"
 #include "tasks/transfer_service.h"
 
 namespace wherry::sync {
@@ -61,6 +63,12 @@ class SyncService {
 
   // One pass, now. kConflict if the sync is paused, or runs already (which process, since when).
   Result<PassReport> run(std::string_view name, const PassOptions& options, std::stop_token stop);
+  // Keeps syncs up to date until a stop is requested; see watch.h.
+  Result<void> watch(const WatchOptions& options, std::stop_token stop);
+  // Re-reads both sides; see verify.h.
+  Result<VerifyReport> verify(std::string_view name, std::size_t threads, std::stop_token stop);
+  // Makes a lost catalog again from the target; see verify.h.
+  Result<RebuildReport> rebuild(std::string_view name, std::stop_token stop);
 
  private:
   Result<void> validate(SyncDefinition& definition);

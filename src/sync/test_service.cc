@@ -75,7 +75,10 @@ Result<std::string> TestService::host_path(const tasks::EndpointId& endpoint,
   return path.is_root() ? found->second : found->second + "/" + path.text();
 }
 
-Result<tasks::SubmissionId> TestService::new_submission_id() { return new_uuid(random_); }
+Result<tasks::SubmissionId> TestService::new_submission_id() {
+  const std::lock_guard lock(mutex_);
+  return new_uuid(random_);
+}
 
 Result<tasks::Submitted> TestService::accept(Work work) {
   const tasks::TaskId id = new_uuid(random_);
@@ -86,6 +89,7 @@ Result<tasks::Submitted> TestService::accept(Work work) {
 }
 
 Result<tasks::Submitted> TestService::submit(const tasks::TransferRequest& request) {
+  const std::lock_guard lock(mutex_);
   if (const auto known = by_submission_.find(request.submission_id);
       known != by_submission_.end()) {
     ++duplicates;
@@ -104,6 +108,7 @@ Result<tasks::Submitted> TestService::submit(const tasks::TransferRequest& reque
 }
 
 Result<tasks::Submitted> TestService::submit(const tasks::DeleteRequest& request) {
+  const std::lock_guard lock(mutex_);
   if (const auto known = by_submission_.find(request.submission_id);
       known != by_submission_.end()) {
     ++duplicates;
@@ -187,6 +192,7 @@ void TestService::run(Work& work) {
 }
 
 Result<tasks::Task> TestService::task(const tasks::TaskId& id) {
+  const std::lock_guard lock(mutex_);
   const auto found = tasks_.find(id);
   if (found == tasks_.end()) return make_error(Code::kNotFound, "no task {}", id);
   return found->second.task;
@@ -225,15 +231,18 @@ tasks::Page<Row> page_of(const std::vector<Row>& rows, std::uint64_t marker) {
 
 Result<tasks::Page<tasks::SuccessfulTransfer>> TestService::successful_transfers(
     const tasks::TaskId& id, std::uint64_t marker) {
+  const std::lock_guard lock(mutex_);
   return page_of(tasks_.at(id).done, marker);
 }
 Result<tasks::Page<tasks::ItemError>> TestService::item_errors(const tasks::TaskId& id,
                                                                std::uint64_t marker) {
+  const std::lock_guard lock(mutex_);
   return page_of(tasks_.at(id).errors, marker);
 }
 
 Result<tasks::Task> TestService::wait(const tasks::TaskId& id, Duration /*timeout*/,
                                       std::stop_token stop) {
+  const std::lock_guard lock(mutex_);
   if (stop.stop_requested()) return make_error(Code::kCancelled, "stopped");
   Work& work = tasks_.at(id);
   run(work);
@@ -277,6 +286,7 @@ Result<tasks::FileInfo> TestService::stat(const tasks::EndpointId& endpoint, con
 }
 
 Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, const RelPath& path) {
+  const std::lock_guard lock(mutex_);
   TRY_ASSIGN(const std::string place, host_path(endpoint, path));
   if (::mkdir(place.c_str(), 0755) != 0) return errno_error(errno, place);
   made.push_back(path.text());
@@ -285,6 +295,7 @@ Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, cons
 
 Result<void> TestService::rename(const tasks::EndpointId& endpoint, const RelPath& from,
                                  const RelPath& to) {
+  const std::lock_guard lock(mutex_);
   TRY_ASSIGN(const std::string old_place, host_path(endpoint, from));
   TRY_ASSIGN(const std::string new_place, host_path(endpoint, to));
   if (!can_rename) return make_error(Code::kUnsupported, "this endpoint cannot rename");

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -80,6 +81,7 @@ class TestService : public tasks::TransferService {
   void fail(Work& work, std::uint64_t ordinal, const std::string& code, bool skipped);
   Result<tasks::Submitted> accept(Work work);
 
+  std::recursive_mutex mutex_;  // of everything: passes of several syncs may run at once
   std::map<std::string, std::string> directories_;
   std::map<tasks::TaskId, Work> tasks_;
   std::map<tasks::SubmissionId, tasks::TaskId> by_submission_;

@@ -90,6 +90,9 @@ struct PassOptions {
   bool full = false;                 // look at every file, whatever the definition trusts
   // Looks only into these directories (and into new ones below); null: everywhere.
   const std::vector<RelPath>* only_directories = nullptr;
+  // Files that earlier partial passes found gone since the last one over everything: the brake
+  // counts them too, so that a tree is not deleted in small steps.
+  std::uint64_t gone_before = 0;
   std::size_t threads = 2;  // of the scan; more pay on cold or networked storage
   // Told each change, in the order of paths. May be empty.
   std::function<void(const Change&)> on_change;
