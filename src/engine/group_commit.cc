@@ -2,6 +2,8 @@
 #include "engine/group_commit.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 namespace wherry::engine {
@@ -115,7 +117,8 @@ void GroupCommit::commit(Group group) {
   if (state_.is_deaf()) return;  // the temporaries go with the group
   flush_content(group);
   rename_all(group);
-  if (flush_names(group)) record(group);
+  flush_names(group);
+  record(group);
 }
 
 // 3. Everything that was written reaches stable storage, before any of it gets its name. Where that
@@ -157,25 +160,52 @@ void GroupCommit::rename_all(Group& group) {
   }
 }
 
-// 5. The names reach stable storage. False when the outcomes may not be recorded.
-bool GroupCommit::flush_names(Group& group) {
-  if (durability_ == Durability::kNoFlush) return true;
-  std::vector<RelPath>& touched = group.touched;
-  for (Settled& settled : group.members.settled)
-    if (settled.touched) add_directory(touched, std::move(*settled.touched));
-  if (touched.empty()) return true;
+// 5. The names reach stable storage. Where that fails for all directories together, each is flushed
+//    alone, and only what is in one that fails has not been done.
+void GroupCommit::flush_names(Group& group) {
+  if (durability_ == Durability::kNoFlush) return;
+  const std::vector<RelPath> touched = touched_directories(group);
+  if (touched.empty() || target_.flush_directories(touched)) return;
+  for (const RelPath& directory : touched) {
+    auto flushed = target_.flush_directories({&directory, 1});
+    // Where the directory is gone, so are its names.
+    if (flushed || flushed.error().code == Code::kNotFound) continue;
+    fail_within(directory, flushed.error(), group);
+  }
+}
+
+// Each once, without those that were removed in the meantime.
+std::vector<RelPath> GroupCommit::touched_directories(Group& group) {
+  std::vector<RelPath> touched = std::move(group.touched);
+  std::unordered_set<std::string_view> removed;
+  for (const Settled& settled : group.members.settled) {
+    if (settled.touched) add_directory(touched, *settled.touched);
+    if (settled.outcome.kind == OperationKind::kRemove)
+      removed.insert(settled.outcome.target.text());
+  }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (int attempts = 1;; ++attempts) {
-    auto flushed = target_.flush_directories(touched);
-    if (flushed) return true;
-    Operation operation;
-    operation.kind = OperationKind::kMakeDirectory;
-    operation.target = touched.front();
-    if (state_.try_again(operation, Side::kTarget, flushed.error(), attempts)) continue;
-    state_.halt(RunEnd::kFatal,
-                std::move(flushed).error().with_context("flush the directories of a group"));
-    return false;
+  touched.erase(std::remove_if(touched.begin(), touched.end(),
+                               [&](const RelPath& at) { return removed.contains(at.text()); }),
+                touched.end());
+  return touched;
+}
+
+void GroupCommit::fail_within(const RelPath& directory, const Error& error, Group& group) {
+  for (Settled& settled : group.members.settled) {
+    Outcome& outcome = settled.outcome;
+    if (outcome.result != Outcome::Result::kDone || !outcome.target.is_within(directory)) continue;
+    outcome.result = Outcome::Result::kFailed;
+    outcome.error = error;
+    outcome.side = Side::kTarget;
+  }
+  std::vector<Finished> files = std::move(group.members.finished);
+  group.members.finished.clear();
+  for (Finished& file : files) {
+    if (file.work.operation.target.is_within(directory))
+      fail(std::move(file), error, group);
+    else
+      group.members.finished.push_back(std::move(file));
   }
 }
 

@@ -68,7 +68,10 @@ class GroupCommit {
   void commit(Group group);
   void flush_content(Group& group);
   void rename_all(Group& group);
-  bool flush_names(Group& group);
+  void flush_names(Group& group);
+  static std::vector<RelPath> touched_directories(Group& group);
+  // What was done in this directory has not been done after all.
+  void fail_within(const RelPath& directory, const Error& error, Group& group);
   void record(Group& group);
   // The file's outcome after a failure, or back to the queue with it.
   void fail(Finished file, const Error& error, Group& group);

@@ -16,7 +16,7 @@ using storage::Visit;
 
 namespace {
 
-// As deep as the kernel follows symlinks; for storages that cannot tell where a loop closes.
+// As deep as the kernel follows symlinks; for loops that close where nobody sees it.
 constexpr int kMaxLinks = 40;
 
 TimePoint floor_to(TimePoint time, Duration precision) {
@@ -43,6 +43,22 @@ std::optional<std::string> host_path(const Storage& storage, const RelPath& path
   if (!directory) return std::nullopt;
   if (!directory->ends_with('/')) *directory += '/';
   return *directory + path.text() + '/';
+}
+
+// Where a symlink in `directory` leads, if it is relative and stays inside.
+std::optional<RelPath> follow_words(RelPath directory, std::string_view target) {
+  if (target.starts_with('/')) return std::nullopt;
+  while (!target.empty()) {
+    const std::string_view word = target.substr(0, target.find('/'));
+    target.remove_prefix(std::min(target.size(), word.size() + 1));
+    if (word == "..") {
+      if (directory.is_root()) return std::nullopt;
+      directory = directory.parent();
+    } else if (!word.empty() && word != ".") {
+      directory = directory.child(word);
+    }
+  }
+  return directory;
 }
 
 enum class Overlap { kNone, kSame, kTargetInSource };
@@ -229,12 +245,13 @@ void Plan::begin_tree(const TransferItem& item, const Attributes& attributes) {
   Directory top;
   top.attributes = attributes;
   top.may_remove = parts_.options.delete_extra;
-  enter(top, item.source, item.target, RelPath());
+  enter(top, item.source, item.target, RelPath(), item.source);
 }
 
 // Both sides are listed before the directory is announced: one that cannot be read is one failure,
 // and nothing is made or removed for it at the target.
-void Plan::enter(const Directory& directory, RelPath source, RelPath target, RelPath below) {
+void Plan::enter(const Directory& directory, RelPath source, RelPath target, RelPath below,
+                 RelPath real) {
   Operation operation;
   operation.kind = OperationKind::kMakeDirectory;
   operation.item = item_;
@@ -252,6 +269,7 @@ void Plan::enter(const Directory& directory, RelPath source, RelPath target, Rel
   frame.source = std::move(source);
   frame.target = std::move(target);
   frame.below = std::move(below);
+  frame.real = std::move(real);
   frame.entries = std::move(entries).value();
   if (auto listed = list_target(frame); !listed) {
     add_failed(std::move(operation), Side::kTarget, std::move(listed).error());
@@ -401,7 +419,9 @@ void Plan::plan_followed(Frame& frame, const Entry& entry, const Entry* existing
     return;
   }
   if (!is_included(parts_.options.filters, entry.name, EntryType::kDirectory)) return;
-  if (frame.directory.links + 1 >= kMaxLinks || leads_above_itself(resolved->attributes)) {
+  auto leads_to = follow_words(frame.real, entry.symlink_target);
+  if (frame.directory.links + 1 >= kMaxLinks ||
+      leads_above_itself(resolved->attributes, leads_to)) {
     add_failed(operation_for(OperationKind::kMakeDirectory, frame, *resolved), Side::kSource,
                make_error(Code::kInvalid, "symlink '{}' leads to a directory above itself",
                           escape_bytes(frame.source.child(entry.name).text())));
@@ -411,12 +431,16 @@ void Plan::plan_followed(Frame& frame, const Entry& entry, const Entry* existing
   plan_entry(frame, *resolved, existing);
   CHECK(frame.directories.size() == before + 1);
   ++frame.directories.back().links;
+  frame.directories.back().leads_to = std::move(leads_to);
 }
 
-bool Plan::leads_above_itself(const Attributes& attributes) const {
-  if (!parts_.source.traits().inodes) return false;
+// By identity where the storage knows it, else by where the words of the symlinks lead.
+bool Plan::leads_above_itself(const Attributes& attributes,
+                              const std::optional<RelPath>& leads_to) const {
+  const bool inodes = parts_.source.traits().inodes;
   return std::any_of(frames_.begin(), frames_.end(), [&](const Frame& frame) {
-    return frame.directory.attributes.inode == attributes.inode;
+    if (inodes) return frame.directory.attributes.inode == attributes.inode;
+    return leads_to.has_value() && frame.real == *leads_to;
   });
 }
 
@@ -511,7 +535,9 @@ void Plan::descend(Frame& frame) {
   RelPath source = frame.source.child(directory.name);
   RelPath target = frame.target.child(directory.name);
   RelPath below = frame.below.child(directory.name);
-  enter(directory, std::move(source), std::move(target), std::move(below));  // ends `frame`
+  RelPath real = directory.leads_to.value_or(frame.real.child(directory.name));
+  // Ends the life of `frame`.
+  enter(directory, std::move(source), std::move(target), std::move(below), std::move(real));
 }
 
 }  // namespace wherry::engine

@@ -48,13 +48,15 @@ class Plan {
     storage::Attributes attributes;
     AtTarget at_target = AtTarget::kUnknown;
     bool may_remove = false;
-    int links = 0;  // symlinks that were followed on the way down
+    int links = 0;                    // symlinks that were followed on the way down
+    std::optional<RelPath> leads_to;  // of a followed symlink, by its words alone
   };
   struct Frame {
     Directory directory;
     RelPath source;
     RelPath target;
     RelPath below;
+    RelPath real;  // `source` without the symlinks in it, as far as their words tell
     std::vector<storage::Entry> entries;
     std::size_t next_entry = 0;
     std::vector<storage::Entry> at_target;
@@ -69,7 +71,8 @@ class Plan {
   void plan_single_file(const TransferItem& item, const storage::Entry& entry);
   void plan_single_symlink(const TransferItem& item);
 
-  void enter(const Directory& directory, RelPath source, RelPath target, RelPath below);
+  void enter(const Directory& directory, RelPath source, RelPath target, RelPath below,
+             RelPath real);
   void advance(Frame& frame);
   wherry::Result<void> list_target(Frame& frame);
   void remove_stale_temporaries(Frame& frame);
@@ -82,7 +85,8 @@ class Plan {
 
   bool clear_directory_in_the_way(Operation& operation, const Frame& frame,
                                   const storage::Entry& existing);
-  bool leads_above_itself(const storage::Attributes& attributes) const;
+  bool leads_above_itself(const storage::Attributes& attributes,
+                          const std::optional<RelPath>& leads_to) const;
   void compare_with(const storage::Attributes& existing, Operation& operation) const;
   Operation operation_for(OperationKind kind, const Frame& frame,
                           const storage::Entry& entry) const;

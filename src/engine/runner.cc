@@ -313,7 +313,8 @@ void TransferRun::handle(Operation operation) {
   if (state_.is_halted()) return;
   count_found(operation);
   if (operation.settled != Operation::Settled::kNo) {
-    thread_.settle_planned(operation);
+    const bool failed = operation.settled == Operation::Settled::kFailed;
+    if (failed || !thread_.done_before(operation)) thread_.settle_planned(operation);
     return;
   }
   switch (operation.kind) {

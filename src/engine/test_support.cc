@@ -8,7 +8,6 @@ namespace wherry::engine {
 using storage::CreateTemporary;
 using storage::Entry;
 using storage::EntryType;
-using storage::ReadFile;
 using storage::Replace;
 using storage::Storage;
 using storage::TemporaryFile;
@@ -21,6 +20,12 @@ void make_parents(Storage& storage, const RelPath& at) {
   make_parents(storage, at.parent());
   if (auto made = storage.make_directory(at, 0755); made)
     storage.flush_directories(std::vector{at.parent()}).value();
+}
+
+// Long content by its checksum, so that a failed comparison can be read.
+std::string brief(const std::string& content) {
+  if (content.size() <= 40) return content;
+  return fmt::format("{} bytes {}", content.size(), hash_bytes(HashAlgorithm::kXxh3_128, content));
 }
 
 }  // namespace
@@ -83,8 +88,8 @@ std::map<std::string, std::string> tree_of(Storage& storage, std::string_view at
           visit(child, below.child(entry.name));
           break;
         case EntryType::kFile:
-          shown =
-              fmt::format("f {:o} {}", entry.attributes.mode, content_of(storage, child.text()));
+          shown = fmt::format("f {:o} {}", entry.attributes.mode,
+                              brief(content_of(storage, child.text())));
           break;
         case EntryType::kSymlink:
           shown = "l " + entry.symlink_target;
@@ -134,122 +139,6 @@ void put_random_tree(Storage& storage, std::string_view at, std::uint64_t seed) 
                  random.below(2) == 0 ? 0644 : 0440);
     }
   }
-}
-
-// HookedStorage ----------------------------------------------------------------------------------
-
-namespace {
-
-class HookedRead : public ReadFile {
- public:
-  HookedRead(HookedStorage& storage, std::unique_ptr<ReadFile> inner, RelPath at)
-      : storage_(storage), inner_(std::move(inner)), at_(std::move(at)) {}
-  Result<std::size_t> read(ByteCount offset, std::span<char> buffer) override {
-    TRY(storage_.before("read", at_));
-    return inner_->read(offset, buffer);
-  }
-  Result<storage::Attributes> attributes() override {
-    TRY(storage_.before("attributes", at_));
-    return inner_->attributes();
-  }
-  Result<std::optional<Extent>> next_data(ByteCount offset) override {
-    return inner_->next_data(offset);
-  }
-
- private:
-  HookedStorage& storage_;
-  std::unique_ptr<ReadFile> inner_;
-  RelPath at_;
-};
-
-class HookedTemporary : public TemporaryFile {
- public:
-  HookedTemporary(HookedStorage& storage, std::unique_ptr<TemporaryFile> file)
-      : inner(std::move(file)), storage_(storage) {}
-  const RelPath& target() const override { return inner->target(); }
-  ByteCount existing_size() const override { return inner->existing_size(); }
-  Result<void> write(ByteCount offset, std::span<const char> bytes) override {
-    TRY(storage_.before("write", target()));
-    return inner->write(offset, bytes);
-  }
-  Result<std::size_t> read(ByteCount offset, std::span<char> buffer) override {
-    TRY(storage_.before("read_back", target()));
-    return inner->read(offset, buffer);
-  }
-  Result<void> finish(const Finish& finish) override {
-    TRY(storage_.before("finish", target()));
-    return inner->finish(finish);
-  }
-  void keep() override { inner->keep(); }
-
-  const std::unique_ptr<TemporaryFile> inner;
-
- private:
-  HookedStorage& storage_;
-};
-
-TemporaryFile& inside(TemporaryFile& file) { return *dynamic_cast<HookedTemporary&>(file).inner; }
-
-}  // namespace
-
-Result<void> HookedStorage::list(const RelPath& directory,
-                                 const std::function<Visit(const Entry&)>& visit) {
-  TRY(before("list", directory));
-  return inner_.list(directory, visit);
-}
-Result<Entry> HookedStorage::stat(const RelPath& at, Follow follow) {
-  TRY(before("stat", at));
-  return inner_.stat(at, follow);
-}
-Result<std::unique_ptr<ReadFile>> HookedStorage::open_read(const RelPath& at) {
-  TRY(before("open_read", at));
-  TRY_ASSIGN(auto file, inner_.open_read(at));
-  return std::unique_ptr<ReadFile>(std::make_unique<HookedRead>(*this, std::move(file), at));
-}
-Result<std::unique_ptr<TemporaryFile>> HookedStorage::create_temporary(
-    const CreateTemporary& request) {
-  TRY(before("create", request.target));
-  TRY_ASSIGN(auto file, inner_.create_temporary(request));
-  return std::unique_ptr<TemporaryFile>(std::make_unique<HookedTemporary>(*this, std::move(file)));
-}
-Result<void> HookedStorage::flush(std::span<TemporaryFile* const> files) {
-  TRY(before("flush", files.front()->target()));
-  std::vector<TemporaryFile*> inner;
-  for (TemporaryFile* file : files) inner.push_back(&inside(*file));
-  return inner_.flush(inner);
-}
-Result<void> HookedStorage::commit(TemporaryFile& file) {
-  TRY(before("commit", file.target()));
-  return inner_.commit(inside(file));
-}
-Result<void> HookedStorage::flush_directories(std::span<const RelPath> directories) {
-  TRY(before("flush_directories", directories.front()));
-  return inner_.flush_directories(directories);
-}
-Result<void> HookedStorage::remove_file(const RelPath& at) {
-  TRY(before("remove_file", at));
-  return inner_.remove_file(at);
-}
-Result<void> HookedStorage::remove_directory(const RelPath& at) {
-  TRY(before("remove_directory", at));
-  return inner_.remove_directory(at);
-}
-Result<void> HookedStorage::make_directory(const RelPath& at, std::uint32_t mode) {
-  TRY(before("make_directory", at));
-  return inner_.make_directory(at, mode);
-}
-Result<void> HookedStorage::rename(const RelPath& from, const RelPath& to, Replace replace) {
-  TRY(before("rename", from));
-  return inner_.rename(from, to, replace);
-}
-Result<void> HookedStorage::make_symlink(const RelPath& at, std::string_view target,
-                                         Replace replace) {
-  TRY(before("make_symlink", at));
-  return inner_.make_symlink(at, target, replace);
-}
-Result<void> HookedStorage::set_attributes(const RelPath& at, const SetAttributes& attributes) {
-  TRY(before("set_attributes", at));
-  return inner_.set_attributes(at, attributes);
 }
 
 // RecordingObserver ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "engine/runner.h"
 #include "storage/backends.h"
+#include "storage/decorator.h"
 
 namespace wherry::engine {
 
@@ -35,41 +36,21 @@ std::string random_bytes(std::size_t count, std::uint64_t seed);
 
 // Calls a hook before every call that reaches the storage it wraps, also those on open files; an
 // error of the hook is the call's.
-class HookedStorage : public storage::Storage {
+class HookedStorage : public storage::Decorator {
  public:
-  // "list", "stat", "open_read", "read", "attributes", "create", "write", "read_back", "finish",
-  // "flush", "commit", "flush_directories", "remove_file", "remove_directory", "make_directory",
-  // "rename", "make_symlink", "set_attributes".
-  using Hook = std::function<Result<void>(std::string_view call, const RelPath& path)>;
-  explicit HookedStorage(storage::Storage& inner) : inner_(inner), traits_(inner.traits()) {}
+  using Hook = std::function<Result<void>(storage::Operation)>;
+  explicit HookedStorage(storage::Storage& inner) : Decorator(inner), traits_(inner.traits()) {}
   void set_hook(Hook hook) { hook_ = std::move(hook); }
+  const storage::Traits& traits() const override { return traits_; }
   storage::Traits& mutable_traits() { return traits_; }
 
-  const storage::Traits& traits() const override { return traits_; }
-  Result<void> list(const RelPath& directory,
-                    const std::function<storage::Visit(const storage::Entry&)>& visit) override;
-  Result<storage::Entry> stat(const RelPath& at, Follow follow) override;
-  Result<std::unique_ptr<storage::ReadFile>> open_read(const RelPath& at) override;
-  Result<std::unique_ptr<storage::TemporaryFile>> create_temporary(
-      const storage::CreateTemporary& request) override;
-  Result<void> flush(std::span<storage::TemporaryFile* const> files) override;
-  Result<void> commit(storage::TemporaryFile& file) override;
-  Result<void> flush_directories(std::span<const RelPath> directories) override;
-  Result<void> remove_file(const RelPath& at) override;
-  Result<void> remove_directory(const RelPath& at) override;
-  Result<void> make_directory(const RelPath& at, std::uint32_t mode) override;
-  Result<void> rename(const RelPath& from, const RelPath& to, storage::Replace replace) override;
-  Result<void> make_symlink(const RelPath& at, std::string_view target,
-                            storage::Replace replace) override;
-  Result<void> set_attributes(const RelPath& at, const SetAttributes& attributes) override;
-  Result<Space> space() override { return inner_.space(); }
-
-  Result<void> before(std::string_view call, const RelPath& at) {
-    return hook_ ? hook_(call, at) : Result<void>();
+ protected:
+  Result<void> around(Call& call, const std::function<Result<void>()>& body) override {
+    if (hook_) TRY(hook_(call.operation));
+    return body();
   }
 
  private:
-  storage::Storage& inner_;
   storage::Traits traits_;
   Hook hook_;
 };
