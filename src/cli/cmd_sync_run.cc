@@ -4,6 +4,7 @@
 #include <climits>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/units.h"
 #include "cli/commands.h"
@@ -32,8 +33,10 @@ Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std:
   return invocation;
 }
 
-sync::PassOptions pass_options(Context& context, const Arguments& arguments) {
+sync::PassOptions pass_options(Context& context, const Arguments& arguments,
+                               const Options& settings) {
   sync::PassOptions options;
+  options.threads = static_cast<std::size_t>(settings.integer("sync.threads"));
   options.dry_run = arguments.has("dry-run");
   options.allow_deletions = arguments.has("allow-deletions");
   options.max_delete = arguments.percent("max-delete");
@@ -70,13 +73,13 @@ class PassProgress {
   tasks::LocalService& service_;
 };
 
-void show_problems(Context& context, const PassReport& report) {
-  for (const sync::Problem& problem : report.problems) {
+void show_problems(Context& context, const std::vector<sync::Problem>& problems,
+                   std::uint64_t all) {
+  for (const sync::Problem& problem : problems) {
     context.err() << fmt::format("  {}: {}\n", escape_bytes(problem.path),
                                  printable(problem.message));
   }
-  const std::uint64_t all = report.counts.failed + report.counts.unreadable;
-  if (all > report.problems.size() && !report.problems.empty())
+  if (all > problems.size() && !problems.empty())
     context.err() << fmt::format("  ... {} in all\n", all);
 }
 
@@ -89,7 +92,7 @@ int show_pass(Context& context, const std::string& name, const PassReport& repor
   if (report.end != PassEnd::kDone)
     context.err() << fmt::format("wherry: sync '{}': {}: {}\n", name, to_string(report.end),
                                  printable(report.message));
-  show_problems(context, report);
+  show_problems(context, report.problems, report.counts.failed + report.counts.unreadable);
   return report.end == PassEnd::kDone ? kExitDone : kExitFailed;
 }
 
@@ -120,7 +123,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
   int exit = kExitDone;
   for (const std::string& name : names) {
     PassProgress progress(context, wherry->service());
-    const sync::PassOptions options = pass_options(context, arguments);
+    const sync::PassOptions options = pass_options(context, arguments, wherry->settings());
     std::optional<Result<PassReport>> ended;
     const Finish finish = run_in_foreground(
         {progress.interval(), [&] { progress.update(); }, context.err()},
@@ -144,6 +147,53 @@ Result<int> run(Context& context, const Arguments& arguments) {
   return exit;
 }
 
+// What a pass of a watched sync did, for the log.
+void log_pass(std::string_view name, const Result<PassReport>& report) {
+  if (!report) {
+    log_error("sync '{}': {}", name, report.error().message);
+    return;
+  }
+  const sync::Counts& counts = report->counts;
+  const std::uint64_t moved = counts.added + counts.modified + counts.renamed + counts.removed;
+  if (report->end != PassEnd::kDone) {
+    log_warning("sync '{}': pass {}: {}: {}", name, report->number, to_string(report->end),
+                report->message);
+  } else if (moved > 0) {
+    log_info("sync '{}': pass {}: {} added, {} changed, {} renamed, {} removed, {}", name,
+             report->number, counts.added, counts.modified, counts.renamed, counts.removed,
+             format_bytes(counts.bytes));
+  }
+}
+
+Result<int> print_systemd(Context& context, const std::vector<std::string>& names) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  std::vector<std::string> words = {"sync", "watch"};
+  words.insert(words.end(), names.begin(), names.end());
+  context.output().raw(systemd_unit(invocation_of(context, *wherry, std::move(words))));
+  return kExitDone;
+}
+
+Result<int> watch(Context& context, const Arguments& arguments) {
+  const std::vector<std::string>& names = arguments.all("NAME");
+  if (arguments.has("print-systemd")) return print_systemd(context, names);
+  context.prefer_setting("log.level", "info");  // what a service's journal is for
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  sync::WatchOptions options;
+  options.names = names;
+  options.passes = static_cast<std::size_t>(wherry->settings().integer("sync.passes"));
+  options.scan_threads = static_cast<std::size_t>(wherry->settings().integer("sync.threads"));
+  options.on_pass = log_pass;
+  options.on_note = [](std::string_view name, std::string_view message) {
+    log_info("sync '{}': {}", name, message);
+  };
+  std::optional<Result<void>> ended;
+  run_in_foreground({.err = context.err()},
+                    [&](std::stop_token stop) { ended.emplace(syncs->watch(options, stop)); });
+  TRY(*std::move(ended));
+  return kExitDone;
+}
+
 Result<int> status(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
@@ -155,6 +205,47 @@ Result<int> status(Context& context, const Arguments& arguments) {
                                  escape_bytes(failure.path), printable(failure.message),
                                  failure.attempts, format_time(failure.next_try));
   }
+  return kExitDone;
+}
+
+Result<int> verify(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  const std::string& name = arguments.text("NAME");
+  const auto threads = static_cast<std::size_t>(wherry->settings().integer("sync.threads"));
+  std::optional<Result<sync::VerifyReport>> ended;
+  const Finish finish = run_in_foreground({.err = context.err()}, [&](std::stop_token stop) {
+    ended.emplace(syncs->verify(name, threads, stop));
+  });
+  if (finish == Finish::kInterrupted) return kExitInterrupted;
+  TRY_ASSIGN(const sync::VerifyReport report, *std::move(ended), "verify sync '{}'", name);
+  context.output().record(verify_record(report));
+  if (report.is_good()) return kExitDone;
+  context.err() << fmt::format(
+      "wherry: the target of sync '{}' is not what was confirmed: {} differ, {} are missing, {}"
+      " cannot be read\n",
+      name, report.differing, report.missing, report.unreadable);
+  show_problems(context, report.problems, report.differing + report.missing + report.unreadable);
+  context.err() << fmt::format(
+      "To send them again: wherry sync rebuild {}, then wherry sync run {}\n", name, name);
+  return kExitFailed;
+}
+
+Result<int> rebuild(Context& context, const Arguments& arguments) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
+  const std::string& name = arguments.text("NAME");
+  std::optional<Result<sync::RebuildReport>> ended;
+  const Finish finish = run_in_foreground({.err = context.err()}, [&](std::stop_token stop) {
+    ended.emplace(syncs->rebuild(name, stop));
+  });
+  if (finish == Finish::kInterrupted) return kExitInterrupted;
+  TRY_ASSIGN(const sync::RebuildReport report, *std::move(ended), "rebuild the catalog of '{}'",
+             name);
+  context.output().record({"sync_rebuild",
+                           {{"directories", "Directories", report.directories},
+                            {"confirmed", "Confirmed", report.confirmed},
+                            {"due", "Due In The Next Pass", report.due}}});
   return kExitDone;
 }
 
@@ -185,10 +276,29 @@ std::span<const Command> sync_run_commands() {
                    {.name = "print-cron", .help = "Print a crontab line for each sync instead."}},
        .handler = run,
        .examples = {"wherry sync run frames --dry-run", "wherry sync run frames"}},
+      {.name = "sync watch",
+       .summary = "Keep syncs up to date until interrupted; one process for all.",
+       .description = "Notices changes as they happen, and scans in full at the interval of each"
+                      " sync, because notices can be lost.",
+       .positionals = {{.name = "NAME",
+                        .kind = ValueKind::kSync,
+                        .help = "The syncs; all that are not paused if none is named.",
+                        .count = PositionalSpec::Count::kAny}},
+       .options = {{.name = "print-systemd", .help = "Print a systemd unit instead."}},
+       .handler = watch},
       {.name = "sync status",
        .summary = "Show what a sync is doing and how its last pass ended.",
        .positionals = {kName},
        .handler = status},
+      {.name = "sync verify",
+       .summary = "Read both sides in full and compare them.",
+       .positionals = {kName},
+       .handler = verify},
+      {.name = "sync rebuild",
+       .summary = "Make a lost catalog anew from what is at the target.",
+       .description = "Moves nothing. The next pass sends what the target does not have.",
+       .positionals = {kName},
+       .handler = rebuild},
   };
   return commands;
 }

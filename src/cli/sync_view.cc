@@ -189,6 +189,18 @@ Record status_record(const sync::SyncStatus& status, EndpointNames& names) {
   return record;
 }
 
+Record verify_record(const sync::VerifyReport& report) {
+  return {"sync_verify",
+          {{"files", "Files", report.files},
+           {"links", "Symlinks", report.links},
+           {"bytes", "Bytes", Size{report.bytes}},
+           {"by_content", "By Content", report.by_content},
+           {"changed", "Changed Since", report.changed},
+           {"differing", "Differing", report.differing},
+           {"missing", "Missing", report.missing},
+           {"unreadable", "Unreadable", report.unreadable}}};
+}
+
 std::string change_text(const sync::Change& change) {
   const std::string what = fmt::format("{:<12}", to_string(change.kind));
   const std::string slash = change.is_directory ? "/" : "";

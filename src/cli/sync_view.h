@@ -29,6 +29,8 @@ std::vector<Value> pass_row(const sync::PassRecord& pass);
 // What is known of a sync now, with its last pass.
 Record status_record(const sync::SyncStatus& status, EndpointNames& names);
 
+Record verify_record(const sync::VerifyReport& report);
+
 // "modified  a/b.tif", "renamed   a -> b"
 std::string change_text(const sync::Change& change);
 
