@@ -19,6 +19,7 @@
 #include "base/scratch_directory.h"
 #include "base/worker_pool.h"
 #include "storage/backends.h"
+#include "storage/posix_temporary.h"
 #include "storage/testing/content.h"
 
 namespace wherry::storage {
@@ -252,6 +253,17 @@ TEST_F(Posix, ADirectoryThatIsReplacedMeanwhileFailsTheFlush) {
   EXPECT_TRUE(fs::is_empty(root("moved")));
   put_file(*storage_, "d/f", "content");  // and the next attempt reaches the new one
   EXPECT_TRUE(fs::exists(root("d/f")));
+}
+
+TEST_F(Posix, AFailedFlushIsEverybodysWhoWroteBeforeIt) {
+  const auto before = finished("before", "x");
+  // The kernel tells of a failure once: here another thread's flush has just learned of it.
+  ++dynamic_cast<PosixTemporary&>(*before).file_system().failures;
+  const auto after = finished("after", "x");
+  TemporaryFile* const lost[] = {before.get()};
+  TemporaryFile* const good[] = {after.get()};
+  EXPECT_EQ(storage_->flush(lost).error().code, Code::kUnavailable);
+  EXPECT_TRUE(storage_->flush(good));
 }
 
 // Runs in a child, because a limit cannot be raised again. Exit code 0: `run` answered true.
