@@ -165,18 +165,33 @@ void GroupCommit::rename_all(Group& group) {
 void GroupCommit::flush_names(Group& group) {
   if (durability_ == Durability::kNoFlush) return;
   const std::vector<RelPath> touched = touched_directories(group);
+  owed_.clear();
   if (touched.empty() || target_.flush_directories(touched)) return;
   for (const RelPath& directory : touched) {
+    auto flushed = flush_directory(directory);
+    if (flushed) continue;
+    // What later groups put below it lasts no longer than its names do.
+    owed_.push_back(directory);
+    fail_within(directory, flushed.error(), group);
+  }
+}
+
+wherry::Result<void> GroupCommit::flush_directory(const RelPath& directory) {
+  Operation operation;  // for the observer
+  operation.kind = OperationKind::kMakeDirectory;
+  operation.target = directory;
+  for (int attempts = 1;; ++attempts) {
     auto flushed = target_.flush_directories({&directory, 1});
     // Where the directory is gone, so are its names.
-    if (flushed || flushed.error().code == Code::kNotFound) continue;
-    fail_within(directory, flushed.error(), group);
+    if (flushed || flushed.error().code == Code::kNotFound) return {};
+    if (!state_.try_again(operation, Side::kTarget, flushed.error(), attempts)) return flushed;
   }
 }
 
 // Each once, without those that were removed in the meantime.
 std::vector<RelPath> GroupCommit::touched_directories(Group& group) {
   std::vector<RelPath> touched = std::move(group.touched);
+  touched.insert(touched.end(), owed_.begin(), owed_.end());
   std::unordered_set<std::string_view> removed;
   for (const Settled& settled : group.members.settled) {
     if (settled.touched) add_directory(touched, *settled.touched);

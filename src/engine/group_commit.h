@@ -69,7 +69,8 @@ class GroupCommit {
   void flush_content(Group& group);
   void rename_all(Group& group);
   void flush_names(Group& group);
-  static std::vector<RelPath> touched_directories(Group& group);
+  wherry::Result<void> flush_directory(const RelPath& directory);
+  std::vector<RelPath> touched_directories(Group& group);
   // What was done in this directory has not been done after all.
   void fail_within(const RelPath& directory, const Error& error, Group& group);
   void record(Group& group);
@@ -80,6 +81,7 @@ class GroupCommit {
   const Durability durability_;
   RunState& state_;
   WorkQueue* queue_ = nullptr;
+  std::vector<RelPath> owed_;  // directories whose flush failed; of the committing thread
 
   std::mutex mutex_;
   std::condition_variable work_arrived_;

@@ -41,8 +41,7 @@ bool is_directory(const Entry& entry) { return entry.attributes.type == EntryTyp
 std::optional<std::string> host_path(const Storage& storage, const RelPath& path) {
   auto directory = storage.host_directory();
   if (!directory) return std::nullopt;
-  if (!directory->ends_with('/')) *directory += '/';
-  return *directory + path.text() + '/';
+  return fmt::format("{}/{}/", *directory, path.text());
 }
 
 // Where a symlink in `directory` leads, if it is relative and stays inside.
@@ -68,16 +67,16 @@ Overlap overlap(const Storage& source, const RelPath& source_path, const Storage
   std::optional<std::string> from;
   std::optional<std::string> to;
   if (&source == &target) {
-    from = '/' + source_path.text() + '/';
-    to = '/' + target_path.text() + '/';
-    if (source_path.is_root()) from = "/";
+    from = fmt::format("/{}/", source_path.text());
+    to = fmt::format("/{}/", target_path.text());
   } else {
     from = host_path(source, source_path);
     to = host_path(target, target_path);
   }
   if (!from || !to) return Overlap::kNone;
-  while (from->ends_with("//")) from->pop_back();
-  while (to->ends_with("//")) to->pop_back();
+  for (std::string* text : {&*from, &*to}) {
+    while (text->ends_with("//")) text->pop_back();
+  }
   if (*from == *to) return Overlap::kSame;
   return to->starts_with(*from) ? Overlap::kTargetInSource : Overlap::kNone;
 }

@@ -217,6 +217,7 @@ class TransferRun {
   bool admit(const Operation& operation);
   bool ensure_parent(const Operation& operation);
   wherry::Result<void> make_parents(const RelPath& directory);
+  void touch_all(RelPath directory);
   void remember_parent(const RelPath& directory);
   void set_final_modes();
 
@@ -345,7 +346,7 @@ bool TransferRun::admit(const Operation& operation) {
 
 // Directories ------------------------------------------------------------------------------------
 
-// True if the directory is new. A file or dangling symlink in its place gives way.
+// True if the directory is or may be new. A file or dangling symlink in its place gives way.
 wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::uint32_t mode) {
   auto made = target_.make_directory(operation.target, mode);
   if (made) return true;
@@ -354,10 +355,13 @@ wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::
     TRY(target_.make_directory(operation.target, mode));
     return true;
   }
-  // Some storages deny before they look: what counts is whether there is a directory.
+  // Some storages deny before they look: what counts is whether there is a directory. After any
+  // other failure it may be the one that this call has made.
   auto existing = target_.stat(operation.target, Storage::Follow::kYes);
-  if (existing && existing->attributes.type == EntryType::kDirectory) return false;
-  if (made.error().code != Code::kAlreadyExists) return std::move(made).error();
+  const Code code = made.error().code;
+  if (existing && existing->attributes.type == EntryType::kDirectory)
+    return code != Code::kAlreadyExists && code != Code::kDenied;
+  if (code != Code::kAlreadyExists) return std::move(made).error();
   TRY(target_.remove_file(operation.target));
   TRY(target_.make_directory(operation.target, mode));
   return true;
@@ -368,9 +372,13 @@ void TransferRun::make_directory(const Operation& operation) {
   const std::uint32_t mode =
       keeps ? operation.attributes.mode & kPreservedDirectoryBits : kDirectoryModeWhenNotPreserved;
   const bool opened = (mode & kOwnerAll) != kOwnerAll && target_.traits().modes;
+  // A call that failed may have made the directory all the same, as may a run that died.
+  bool may_be_new = context_.recovering;
   bool is_new = false;
   const bool made = thread_.attempt(operation, [&]() -> wherry::Result<void> {
-    TRY_ASSIGN(is_new, make_or_find(operation, mode | kOwnerAll));
+    auto found = make_or_find(operation, mode | kOwnerAll);
+    may_be_new = may_be_new || !found || *found;
+    TRY_ASSIGN(is_new, std::move(found));
     if (opened && !is_new) {
       // If this is refused, so will be what needs it, and says so.
       (void)target_.set_attributes(operation.target, {mode | kOwnerAll, std::nullopt});
@@ -383,7 +391,7 @@ void TransferRun::make_directory(const Operation& operation) {
   }
   remember_parent(operation.target);
   const auto result = is_new ? Outcome::Result::kDone : Outcome::Result::kUpToDate;
-  if (is_new) groups_.touch(operation.target.parent());
+  if (may_be_new) groups_.touch(operation.target.parent());
   if (opened) {
     closing_.push_back({operation, mode, result});
   } else if (!thread_.done_before(operation)) {
@@ -407,7 +415,12 @@ void TransferRun::set_final_modes() {
 bool TransferRun::ensure_parent(const Operation& operation) {
   RelPath parent = operation.target.parent();
   if (parent == last_parent_ || known_parents_.contains(parent.text())) return true;
-  if (!thread_.attempt(operation, [&] { return make_parents(parent); })) return false;
+  bool tried = context_.recovering;
+  const bool made = thread_.attempt(operation, [&] {
+    if (std::exchange(tried, true)) touch_all(parent);
+    return make_parents(parent);
+  });
+  if (!made) return false;
   remember_parent(parent);
   return true;
 }
@@ -416,6 +429,14 @@ void TransferRun::remember_parent(const RelPath& directory) {
   if (known_parents_.size() >= kKnownParents) known_parents_.clear();
   known_parents_.insert(directory.text());
   last_parent_ = directory;
+}
+
+// For directories of which nobody knows whether they have just been made.
+void TransferRun::touch_all(RelPath directory) {
+  while (!directory.is_root()) {
+    directory = directory.parent();
+    groups_.touch(directory);
+  }
 }
 
 wherry::Result<void> TransferRun::make_parents(const RelPath& directory) {
