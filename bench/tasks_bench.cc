@@ -91,8 +91,11 @@ void print_median(const char* what, std::vector<double> seconds) {
 void run(const std::string& folder) {
   const auto database = open_database(folder);
   endpoints::Endpoints endpoints(*database, system_clock(), system_random());
-  const std::string endpoint =
-      endpoints.create({.display_name = "bench", .location = folder, .owner = "bench"}).value().id;
+  endpoints::NewEndpoint place;
+  place.display_name = "bench";
+  place.location = folder;
+  place.owner = "bench";
+  const std::string endpoint = endpoints.create(place).value().id;
   const auto service = tasks::LocalService::create(
       {*database, endpoints, system_clock(), system_random()}, {}, tasks::Execution::kNone);
   tasks::Store store(*database, system_clock());
