@@ -126,12 +126,13 @@ class Trouble(Scenario):
     def test_a_full_disk_fails_with_quota_and_what_is_done_stays_done(self):
         for number in range(20):
             self.write(f"file{number:02}", "x" * 1_000_000)
-        script = (f"set -e; mount -t tmpfs -o size=10m none '{self.target}'\n"
+        script = (f"set -e; mount -t tmpfs -o size=30m none '{self.target}'\n"
+                  f"head -c 20000000 /dev/zero > '{self.target}/filler'\n"
                   f"w='{system.BINARY}'; id=$($w task generate-submission-id)\n"
                   f"if $w transfer '{self.source}/' '{self.target}/' -r --submission-id $id --fail-on-quota-errors; "
                   "then echo 'not full?'; exit 1; fi\n"
-                  f"ls '{self.target}' | wc -l; before=$(stat -c %i '{self.target}/file00')\n"
-                  f"mount -o remount,size=100m '{self.target}'\n"
+                  f"before=$(stat -c %i '{self.target}/file00')\n"
+                  f"rm '{self.target}/filler'\n"
                   "task=$($w task list --format unix | cut -f 1)\n"
                   "$w task resume $task\n"
                   f"test $before = $(stat -c %i '{self.target}/file00')\n"
@@ -154,7 +155,7 @@ class Trouble(Scenario):
                 file.write(b"more")
                 file.flush()
                 time.sleep(0.001)
-        output, _ = process.communicate()
+        output = b"".join(process.communicate()).decode()
         if process.returncode == 0:
             copy = (self.target / "growing").read_bytes()
             self.assertEqual(copy, growing.read_bytes()[:len(copy)])
@@ -383,7 +384,7 @@ class Watching(Scenario):
             print(f"\n  eight changed syncs were up to date after {seconds:.1f} s")
         finally:
             watcher.send_signal(signal.SIGINT)
-            output, _ = watcher.communicate(timeout=60)
+            output = b"".join(watcher.communicate(timeout=60)).decode()
         self.assertIn(watcher.returncode, (0, 130), output)
 
     def wait_for(self, paths, seconds):
