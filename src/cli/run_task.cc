@@ -67,7 +67,7 @@ int explain_inactive(Context& context, const Task& task, Finish finish) {
 // Shows how the task ended; answers the exit code.
 int conclude(Context& context, tasks::TransferService& service, const Task& task, Finish finish) {
   EndpointNames names(service);
-  context.output().record(task_record(task, names));
+  context.output().record(task_summary(task, names));
   switch (task.state) {
     case TaskState::kSucceeded:
       if (task.counts.skipped_errors > 0) show_item_errors(context, service, task);

@@ -116,11 +116,13 @@ std::vector<Value> sync_row(const SyncDefinition& definition, EndpointNames& nam
 }
 
 Record pass_record(std::string_view sync, const PassRecord& pass) {
+  const bool is_numbered = pass.report.number > 0;  // a dry run is not
+  const Shown shown = is_numbered ? Shown::kAlways : Shown::kNotInText;
   Record record{"sync_pass",
                 {{"sync", "Sync", std::string(sync)},
-                 {"number", "Pass", pass.report.number},
-                 {"label", "Label", pass.report.label},
-                 {"result", "Result", end_of(pass)}}};
+                 {"number", "Pass", pass.report.number, shown},
+                 {"label", "Label", pass.report.label, shown},
+                 {"result", "Result", is_numbered ? end_of(pass) : "dry run: nothing was done"}}};
   for (const Count& count : kCounts) {
     const std::uint64_t value = pass.report.counts.*count.member;
     const bool is_shown = count.in_list == Shown::kAlways || value > 0;
@@ -173,6 +175,8 @@ Record status_record(const sync::SyncStatus& status, EndpointNames& names) {
                  {"schedule", "Schedule", schedule_text(definition)},
                  {"paused", "Paused", definition.paused}}};
   auto& fields = record.fields;
+  fields.push_back({"holder", "Run By", status.holder ? Value(*status.holder) : Value(),
+                    status.holder ? Shown::kAlways : Shown::kNotInText});
   if (status.known) {
     fields.push_back({"known_files", "Known Files", status.known->files});
     fields.push_back({"known_directories", "Known Directories", status.known->directories});

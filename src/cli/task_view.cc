@@ -34,6 +34,9 @@ Value text_or_nothing(const std::string& text) {
   return text;
 }
 
+// For fields that say something only now and then.
+Shown shown_if(bool says_something) { return says_something ? Shown::kAlways : Shown::kNotInText; }
+
 Value holder_of(const Task& task) {
   if (!task.holder) return {};
   return fmt::format("process {} on {}", task.holder->pid, task.holder->host);
@@ -49,7 +52,8 @@ void add_request(Record& record, const Task& task, EndpointNames& names) {
                       Bytes{names.name(task.target_endpoint)}});
     fields.push_back({"destination_endpoint_id", "Destination Endpoint ID", task.target_endpoint});
     const engine::TransferOptions& options = task.transfer_options;
-    fields.push_back({"sync_level", "Sync Level", sync_level(options.sync_level)});
+    fields.push_back({"sync_level", "Sync Level", sync_level(options.sync_level),
+                      shown_if(options.sync_level != engine::SyncLevel::kAlways)});
     fields.push_back({"verify_checksum", "Verify Checksum",
                       options.verify == engine::Verify::kChecksum, Shown::kNotInText});
     fields.push_back(
@@ -121,20 +125,38 @@ Record task_record(const Task& task, EndpointNames& names) {
   } else {
     fields.push_back({"completion_time", "Completion Time", Value(), Shown::kNotInText});
   }
-  fields.push_back({"deadline", "Deadline", task.deadline,
-                    tasks::is_final(task.state) ? Shown::kNotInText : Shown::kAlways});
-  fields.push_back({"nice_status", "Details", text_or_nothing(task.nice_status)});
-  fields.push_back({"nice_status_details", "More", text_or_nothing(task.nice_status_details)});
+  fields.push_back({"deadline", "Deadline", task.deadline, shown_if(!tasks::is_final(task.state))});
+  fields.push_back({"nice_status", "Details", text_or_nothing(task.nice_status),
+                    shown_if(!task.nice_status.empty())});
+  fields.push_back({"nice_status_details", "More", text_or_nothing(task.nice_status_details),
+                    shown_if(!task.nice_status_details.empty())});
   fields.push_back({"fatal_error_code", "Error",
                     task.fatal_error ? Value(task.fatal_error->code) : Value(),
-                    task.fatal_error ? Shown::kAlways : Shown::kNotInText});
+                    shown_if(task.fatal_error.has_value())});
   fields.push_back({"fatal_error_description", "Error Description",
                     task.fatal_error ? Value(task.fatal_error->description) : Value(),
-                    task.fatal_error ? Shown::kAlways : Shown::kNotInText});
-  fields.push_back(
-      {"holder", "Run By", holder_of(task), task.holder ? Shown::kAlways : Shown::kNotInText});
+                    shown_if(task.fatal_error.has_value())});
+  fields.push_back({"holder", "Run By", holder_of(task), shown_if(task.holder.has_value())});
   add_request(record, task, names);
   add_counts(record, task);
+  return record;
+}
+
+Record task_summary(const Task& task, EndpointNames& names) {
+  Record record = task_record(task, names);
+  const auto is_nought = [](const Value& value) {
+    const auto* number = std::get_if<std::uint64_t>(&value);
+    return number != nullptr && *number == 0;
+  };
+  for (Field& field : record.fields) {
+    const bool is_count = field.key.starts_with("files_") || field.key.starts_with("subtasks_") ||
+                          field.key == "faults";
+    const bool is_told = field.key == "task_id" || field.key == "status" ||
+                         field.key == "bytes_transferred" ||
+                         field.key == "effective_bytes_per_second" ||
+                         field.key == "fatal_error_code" || (is_count && !is_nought(field.value));
+    if (!is_told) field.shown = Shown::kNotInText;
+  }
   return record;
 }
 

@@ -26,6 +26,9 @@ std::string_view type_name(tasks::TaskType type);  // "TRANSFER", "DELETE"
 // All of a task (`task show`).
 Record task_record(const tasks::Task& task, EndpointNames& names);
 
+// The same, of which people are shown the few fields that matter at the end of a command.
+Record task_summary(const tasks::Task& task, EndpointNames& names);
+
 // The columns of `task list`, and a task as a row of them.
 std::vector<Column> task_columns();
 std::vector<Value> task_row(const tasks::Task& task, EndpointNames& names);

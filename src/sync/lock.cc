@@ -2,7 +2,6 @@
 #include "sync/lock.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,19 +11,37 @@
 #include "base/units.h"
 
 namespace wherry::sync {
+namespace {
+
+// The whole file. Of the kinds of locks this one belongs to the open file: it also keeps out
+// another pass in the same process, and can be asked about without being taken.
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+Result<std::string> holder_text(int fd) {
+  std::string text(200, '\0');
+  TRY_ASSIGN(const std::size_t size, read_fully(fd, text, 0));
+  text.resize(size);
+  return text.empty() ? "another process" : text;
+}
+
+}  // namespace
 
 Result<SyncLock> SyncLock::take(const std::string& path, std::string_view sync,
                                 const Clock& clock) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd) return errno_error(errno, fmt::format("open '{}'", escape_bytes(path)));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return errno_error(errno, fmt::format("lock '{}'", path));
-    std::string holder(200, '\0');
-    TRY_ASSIGN(const std::size_t size, read_fully(fd.get(), holder, 0));
-    holder.resize(size);
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    if (errno != EAGAIN && errno != EACCES)
+      return errno_error(errno, fmt::format("lock '{}'", escape_bytes(path)));
+    TRY_ASSIGN(const std::string other, holder_text(fd.get()));
     return Error{Code::kConflict, Retry::kLater,
-                 fmt::format("sync '{}' is being run by {}; wait until it is done", sync,
-                             holder.empty() ? "another process" : holder)};
+                 fmt::format("sync '{}' is being run by {}; wait until it is done", sync, other)};
   }
   // For the message above; the lock itself does not depend on it.
   const ProcessIdentity self = this_process();
@@ -34,6 +51,20 @@ Result<SyncLock> SyncLock::take(const std::string& path, std::string_view sync,
   if (::ftruncate(fd.get(), static_cast<off_t>(text.size())) != 0)
     return errno_error(errno, fmt::format("write '{}'", escape_bytes(path)));
   return SyncLock(std::move(fd));
+}
+
+Result<std::optional<std::string>> SyncLock::holder(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return errno_error(errno, fmt::format("open '{}'", escape_bytes(path)));
+  }
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0)
+    return errno_error(errno, fmt::format("look at the lock '{}'", escape_bytes(path)));
+  if (lock.l_type == F_UNLCK) return std::optional<std::string>();
+  TRY_ASSIGN(std::string text, holder_text(fd.get()));
+  return std::optional<std::string>(std::move(text));
 }
 
 }  // namespace wherry::sync

@@ -3,8 +3,9 @@
 // with the process that holds it, however that ends.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -17,6 +18,9 @@ class SyncLock {
   // kConflict, naming the process that holds it and since when, if another pass of it runs, in this
   // process or another.
   static Result<SyncLock> take(const std::string& path, std::string_view sync, const Clock& clock);
+  // Who holds it now ("process 12 on host since ..."), if anybody does. Asking takes nothing, so
+  // that it gets in nobody's way.
+  static Result<std::optional<std::string>> holder(const std::string& path);
 
  private:
   explicit SyncLock(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -181,6 +181,7 @@ Result<SyncStatus> SyncService::status(std::string_view name) {
   if (!last.empty()) status.last = last.front();
   TRY_ASSIGN(status.interrupted, store_.unfinished_pass(name));
   TRY_ASSIGN(status.failures, store_.failures(name));
+  TRY_ASSIGN(status.holder, SyncLock::holder(parts_.files.lock(name)));
   auto catalog = catalog::Reader::open(parts_.files.catalog(name));
   if (catalog) {
     status.known = (*catalog)->totals();

@@ -27,6 +27,7 @@ struct SyncStatus {
   std::optional<PassRecord> interrupted;  // one that the next run finishes
   std::optional<catalog::Totals> known;   // what the catalog holds; none before the first pass
   std::vector<Failure> failures;
+  std::optional<std::string> holder;  // the process that runs a pass now, and since when
 };
 
 // Safe for concurrent calls.
