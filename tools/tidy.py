@@ -227,42 +227,6 @@ def check_links(tree: Tree) -> Iterator[Finding]:
                 yield Finding(path, line_of(text, match.start()), f"link to '{target}', which does not exist")
 
 
-def documented_commands(reference: str) -> dict[str, set[str]]:
-    """Command -> its options, as docs/reference/cli.md lists them."""
-    option = re.compile(r"(?<![\w-])--?[a-z][a-z-]*|(?<![\w-])-[a-zA-Z]\b")
-    sections = re.split(r"^#+ ", reference, flags=re.M)
-    commands = {}
-    common: set[str] = set()
-    for section in sections:
-        title, _, body = section.partition("\n")
-        names = {name for cell in re.findall(r"^\| `(-[^`]*)`", body, re.M) for name in option.findall(cell)}
-        if title.startswith("wherry "):
-            commands[title.removeprefix("wherry ").strip()] = names
-        elif title.startswith("Options of every"):
-            common = names
-    return {name: names | common for name, names in commands.items()}
-
-
-def check_commands(tree: Tree) -> Iterator[Finding]:
-    """Commands that the documents show exist, with the options that they show."""
-    commands = documented_commands(tree.files.get("docs/reference/cli.md", ""))
-    shown = re.compile(r"(?:^ {4}|`|\$\()wherry ([a-z][^`\n]*)", re.M)
-    for path, text in tree.matching(r"\.md$"):
-        if path.startswith("docs/reference/") or not commands:
-            continue
-        for match in shown.finditer(text):
-            words = match.group(1).replace(")", " ").split()
-            line = line_of(text, match.start(1))
-            name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in commands), None)
-            if name is None:
-                if not any(command.startswith(words[0] + " ") for command in commands):
-                    yield Finding(path, line, f"'wherry {match.group(1)}': no such command")
-                continue
-            for option in (word.split("=")[0] for word in words):
-                if re.fullmatch(r"--[a-z-]+|-[a-zA-Z]", option) and option not in commands[name]:
-                    yield Finding(path, line, f"'wherry {name}' has no option {option}")
-
-
 def normalized(path: pathlib.PurePosixPath) -> str:
     parts: list[str] = []
     for part in path.parts:
@@ -309,8 +273,7 @@ def check_docs(binary: str, accept: bool) -> Iterator[Finding]:
                                     f"tools/tidy.py --docs {binary} --accept")
 
 
-CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links,
-          check_commands]
+CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links]
 
 
 def main() -> int:

@@ -145,27 +145,6 @@ class Texts(TidyTest):
         self.assert_one(tidy.check_links, "docs/b.md:1", "c.md")
 
 
-class Commands(TidyTest):
-    REFERENCE = ("## Options of every command\n| `-F, --format FORM` | x |\n## Commands\n### wherry sync run\n"
-                 "| `NAME` | x |\n| `--dry-run` | x |\n### wherry ls\n| `-r, --recursive` | --not-this |\n")
-
-    def found_in(self, text):
-        self.write("docs/reference/cli.md", self.REFERENCE)
-        self.write("docs/howto/x.md", text)
-        return self.found(tidy.check_commands)
-
-    def test_what_exists_is_not_found(self):
-        self.assertEqual(self.found_in("    wherry sync run x --dry-run -F json\n`wherry ls -r` `wherry sync`\n"
-                                       "the wherry of old\n    id=$(wherry ls)\n"), [])
-
-    def test_a_command_or_option_that_does_not_exist_is_found(self):
-        for text, word in [("    wherry snyc run\n", "no such command"), ("`wherry ls --not-this`", "--not-this"),
-                           ("    wherry sync run x --recursive\n", "--recursive")]:
-            with self.subTest(text):
-                (found,) = self.found_in(text)
-                self.assertIn(word, found)
-
-
 class Lengths(TidyTest):
     def test_a_long_function_is_noted_and_a_long_class_is_not(self):
         self.write("src/base/a.cc", "int short_one() {\n  return 1;\n}\n"

@@ -85,7 +85,8 @@ Result<int> create(Context& context, const Arguments& arguments) {
   request.bytes_per_second = arguments.bytes("bandwidth").value_or(0);
   request.operations_per_second =
       static_cast<std::uint64_t>(arguments.integer("operations").value_or(0));
-  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().create(request));
+  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().create(request), "create endpoint '{}'",
+             escape_bytes(request.display_name));
   if (context.output().format() == Format::kText) {
     context.output().raw(fmt::format("Endpoint '{}' created: {}\n",
                                      escape_bytes(endpoint.display_name), endpoint.id));

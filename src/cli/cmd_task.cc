@@ -125,43 +125,25 @@ Result<int> show(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-// What `task wait` does while it waits: dots, if they are wanted, and a word if nobody runs the
-// task, which would then not end by waiting. A process that was just started is given time to take
-// it.
-class WaitingSigns {
- public:
-  WaitingSigns(Context& context, tasks::LocalService& service, tasks::TaskId id)
-      : context_(context), service_(service), id_(std::move(id)) {}
-
-  void tick(bool heartbeat) {
-    if (heartbeat) context_.err() << '.' << std::flush;
-    if (++ticks_ == 2) warn_if_nobody_runs();
-  }
-
- private:
-  void warn_if_nobody_runs() {
-    const auto task = service_.task(id_);
-    if (!task || task->state != TaskState::kActive || task->holder) return;
-    context_.err() << fmt::format(
-        "wherry: no process runs task {} now; to run it: wherry task resume {}\n", id_, id_);
-  }
-
-  Context& context_;
-  tasks::LocalService& service_;
-  tasks::TaskId id_;
-  int ticks_ = 0;
-};
+// A task that nobody runs will not end by waiting.
+void warn_if_nobody_runs(Context& context, const Task& task) {
+  if (task.state != TaskState::kActive || task.holder) return;
+  context.err() << fmt::format(
+      "wherry: no process runs task {} now; to run it: wherry task resume {}\n", task.id, task.id);
+}
 
 Result<int> wait(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(const Task before, service->task(id));
+  warn_if_nobody_runs(context, before);
   const bool heartbeat = arguments.has("heartbeat");
   const Duration timeout = arguments.seconds("timeout").value_or(std::chrono::hours(24 * 365));
-  const Duration interval = arguments.seconds("polling-interval").value_or(std::chrono::seconds(1));
-  WaitingSigns signs(context, *service, id);
   std::optional<Result<Task>> ended;
   const Finish finish = run_in_foreground(
-      {interval, [&] { signs.tick(heartbeat); }, context.err()},
+      {heartbeat ? arguments.seconds("polling-interval").value_or(std::chrono::seconds(1))
+                 : Duration(0),
+       [&] { context.err() << '.' << std::flush; }, context.err()},
       [&](std::stop_token stop) { ended.emplace(service->wait(id, timeout, stop)); });
   if (heartbeat) context.err() << '\n';
   if (finish == Finish::kInterrupted) return kExitInterrupted;

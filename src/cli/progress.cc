@@ -74,8 +74,7 @@ ProgressView view_of(const engine::Progress& progress) {
   view.bytes_found = progress.bytes_found;
   view.bytes_moved = progress.bytes_moved;
   view.faults = progress.faults;
-  view.current_file = progress.current_file();  // below the endpoint's root
-  if (!view.current_file.empty()) view.current_file.insert(0, "/");
+  view.current_file = progress.current_file();
   return view;
 }
 

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tasks/file_operations.h"
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <map>
+
+#include "base/path.h"
+
+namespace wherry::tasks {
+namespace {
+
+using storage::Entry;
+using storage::EntryType;
+using storage::Storage;
+
+constexpr std::uint32_t kDirectoryMode = 0755;
+constexpr std::size_t kNameBuffer = 16'384;
+
+struct Opened {
+  endpoints::Endpoint endpoint;
+  std::shared_ptr<Storage> storage;
+};
+
+Result<Opened> open(endpoints::Endpoints& endpoints, const EndpointId& id) {
+  Opened opened;
+  TRY_ASSIGN(opened.endpoint, endpoints.get(id));
+  TRY_ASSIGN(opened.storage, endpoints.open(opened.endpoint), "open endpoint '{}'",
+             opened.endpoint.display_name);
+  return opened;
+}
+
+Result<Opened> open_for_writing(endpoints::Endpoints& endpoints, const EndpointId& id) {
+  TRY_ASSIGN(Opened opened, open(endpoints, id));
+  if (opened.endpoint.access == endpoints::Access::kReadWrite) return opened;
+  return make_error(Code::kDenied, "endpoint '{}' is read-only", opened.endpoint.display_name);
+}
+
+// Names of users and groups, each asked once. Numbers of other hosts mean nothing here.
+class Names {
+ public:
+  explicit Names(const Storage& storage) : on_host_(storage.host_directory().has_value()) {}
+
+  std::string user(std::uint32_t id) {
+    return known(users_, id, [id] {
+      passwd entry{};
+      passwd* found = nullptr;
+      std::vector<char> buffer(kNameBuffer);
+      ::getpwuid_r(id, &entry, buffer.data(), buffer.size(), &found);
+      return found != nullptr ? std::string(found->pw_name) : std::to_string(id);
+    });
+  }
+  std::string group(std::uint32_t id) {
+    return known(groups_, id, [id] {
+      ::group entry{};
+      ::group* found = nullptr;
+      std::vector<char> buffer(kNameBuffer);
+      ::getgrgid_r(id, &entry, buffer.data(), buffer.size(), &found);
+      return found != nullptr ? std::string(found->gr_name) : std::to_string(id);
+    });
+  }
+
+ private:
+  using Map = std::map<std::uint32_t, std::string>;
+
+  template <class Ask>
+  std::string known(Map& names, std::uint32_t id, const Ask& ask) {
+    if (!on_host_) return "";
+    const auto found = names.find(id);
+    return found != names.end() ? found->second : names.emplace(id, ask()).first->second;
+  }
+
+  const bool on_host_;
+  Map users_;
+  Map groups_;
+};
+
+FileInfo describe(Storage& storage, const RelPath& path, const Entry& entry, Names& names) {
+  FileInfo info;
+  info.name = entry.name;
+  info.attributes = entry.attributes;
+  if (entry.attributes.type == EntryType::kSymlink) {
+    info.is_link = true;
+    info.link_target = entry.symlink_target;
+    const auto target = storage.stat(path, Storage::Follow::kYes);
+    info.link_is_broken = !target;
+    if (target) info.attributes = target->attributes;
+  }
+  info.user = names.user(info.attributes.owner_id);
+  info.group = names.group(info.attributes.group_id);
+  return info;
+}
+
+}  // namespace
+
+Result<std::vector<FileInfo>> list_files(endpoints::Endpoints& endpoints, const EndpointId& id,
+                                         const RelPath& path) {
+  TRY_ASSIGN(const Opened opened, open(endpoints, id));
+  std::vector<Entry> entries;
+  TRY(opened.storage->list(path, [&](const Entry& entry) {
+    entries.push_back(entry);
+    return storage::Visit::kContinue;
+  }));
+  Names names(*opened.storage);
+  std::vector<FileInfo> files;
+  files.reserve(entries.size());
+  for (const Entry& entry : entries)
+    files.push_back(describe(*opened.storage, path.child(entry.name), entry, names));
+  return files;
+}
+
+Result<FileInfo> stat_file(endpoints::Endpoints& endpoints, const EndpointId& id,
+                           const RelPath& path) {
+  TRY_ASSIGN(const Opened opened, open(endpoints, id));
+  TRY_ASSIGN(const Entry entry, opened.storage->stat(path, Storage::Follow::kNo));
+  Names names(*opened.storage);
+  FileInfo info = describe(*opened.storage, path, entry, names);
+  info.name = path.name();
+  return info;
+}
+
+Result<void> make_directory(endpoints::Endpoints& endpoints, const EndpointId& id,
+                            const RelPath& path) {
+  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+  TRY(opened.storage->make_directory(path, kDirectoryMode));
+  const RelPath parent = path.parent();
+  return opened.storage->flush_directories({&parent, 1});
+}
+
+Result<void> rename_file(endpoints::Endpoints& endpoints, const EndpointId& id, const RelPath& from,
+                         const RelPath& to) {
+  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+  TRY(opened.storage->rename(from, to, storage::Replace::kNo));
+  const RelPath parents[] = {to.parent(), from.parent()};
+  return opened.storage->flush_directories(parents);
+}
+
+Result<void> make_symlink(endpoints::Endpoints& endpoints, const EndpointId& id,
+                          const RelPath& path, std::string_view target) {
+  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+  TRY(opened.storage->make_symlink(path, target, storage::Replace::kNo));
+  const RelPath parent = path.parent();
+  return opened.storage->flush_directories({&parent, 1});
+}
+
+}  // namespace wherry::tasks

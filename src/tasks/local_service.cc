@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the parts together: requests go through validation into the store; runs come out of it, by
+// name or as the scheduler chooses; one loop looks after the runs, one watcher after who waits.
+#include "tasks/local_service.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "base/log.h"
+#include "base/thread_annotations.h"
+#include "base/worker_pool.h"
+#include "tasks/file_operations.h"
+#include "tasks/outcome_store.h"
+#include "tasks/scheduler.h"
+#include "tasks/store.h"
+#include "tasks/task_run.h"
+#include "tasks/validate.h"
+#include "tasks/watcher.h"
+
+namespace wherry::tasks {
+namespace {
+
+constexpr Duration kDefaultDeadline = std::chrono::hours(24);
+constexpr Duration kTickInterval = std::chrono::milliseconds(500);
+constexpr Duration kStepInterval = std::chrono::seconds(1);
+constexpr Duration kPurgeInterval = std::chrono::hours(1);
+constexpr Duration kIdle = std::chrono::hours(24);  // until woken
+// A task whose run the database failed is not begun again before this.
+constexpr Duration kPauseAfterError = std::chrono::seconds(10);
+
+SubmissionId lower_case(SubmissionId id) {
+  for (char& c : id) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+  return id;
+}
+
+class Service : public LocalService {
+ public:
+  Service(const Parts& parts, const LocalServiceOptions& options, Execution execution)
+      : parts_(parts),
+        options_(options),
+        execution_(execution),
+        store_(parts.database, parts.clock),
+        outcomes_(parts.database, parts.clock),
+        quota_(parts.database, parts.clock),
+        watcher_(store_, parts.clock),
+        loop_([this] { return beat(); }) {
+    if (execution_ == Execution::kAll) loop_.wake();
+  }
+  ~Service() override;
+
+  Result<SubmissionId> new_submission_id() override { return new_uuid(parts_.random); }
+  Result<Submitted> submit(const TransferRequest& request) override;
+  Result<Submitted> submit(const DeleteRequest& request) override;
+  Result<Task> task(const TaskId& id) override;
+  Result<std::vector<Task>> tasks(const TaskFilter& filter) override;
+  Result<void> cancel(const TaskId& id) override;
+  Result<void> resume(const TaskId& id) override;
+  Result<void> update(const TaskId& id, const TaskChange& change) override;
+  Result<std::vector<Event>> events(const TaskId& id, std::size_t limit,
+                                    std::size_t offset) override;
+  Result<Page<SuccessfulTransfer>> successful_transfers(const TaskId& id,
+                                                        std::uint64_t marker) override;
+  Result<Page<ItemError>> item_errors(const TaskId& id, std::uint64_t marker) override;
+  Result<Task> wait(const TaskId& id, Duration timeout, std::stop_token stop) override;
+
+  Result<endpoints::Endpoint> endpoint(std::string_view name_or_id) override {
+    return parts_.endpoints.resolve(name_or_id);
+  }
+  Result<std::vector<endpoints::Endpoint>> search_endpoints(std::string_view text,
+                                                            std::size_t limit,
+                                                            std::size_t offset) override {
+    return parts_.endpoints.search(text, limit, offset);
+  }
+  Result<std::vector<FileInfo>> list(const EndpointId& endpoint, const RelPath& path) override {
+    return list_files(parts_.endpoints, endpoint, path);
+  }
+  Result<FileInfo> stat(const EndpointId& endpoint, const RelPath& path) override {
+    return stat_file(parts_.endpoints, endpoint, path);
+  }
+  Result<void> make_directory(const EndpointId& endpoint, const RelPath& path) override {
+    return tasks::make_directory(parts_.endpoints, endpoint, path);
+  }
+  Result<void> rename(const EndpointId& endpoint, const RelPath& from, const RelPath& to) override {
+    return rename_file(parts_.endpoints, endpoint, from, to);
+  }
+  Result<void> make_symlink(const EndpointId& endpoint, const RelPath& path,
+                            std::string_view target) override {
+    return tasks::make_symlink(parts_.endpoints, endpoint, path, target);
+  }
+  Result<std::optional<std::string>> host_directory(const EndpointId& endpoint) override;
+
+  Result<Task> run(const TaskId& id, std::stop_token stop) override;
+  std::shared_ptr<const engine::Progress> progress(const TaskId& id) override;
+  Result<std::size_t> step() override;
+  Result<std::size_t> purge_history() override;
+
+ private:
+  template <class Request>
+  Result<Submitted> submit_valid(const Request& request, Task task);
+  std::vector<std::shared_ptr<TaskRun>> runs();
+  Result<std::shared_ptr<TaskRun>> begin(const TaskId& id);
+  Result<void> conduct(const std::shared_ptr<TaskRun>& run, std::stop_token stop,
+                       TaskRun::WhenStopped when_stopped);
+  void start(const std::shared_ptr<TaskRun>& run);
+  Duration beat();
+  void purge_now_and_then();
+
+  const Parts parts_;
+  const LocalServiceOptions options_;
+  const Execution execution_;
+  Store store_;
+  OutcomeStore outcomes_;
+  endpoints::QuotaLedger quota_;
+  std::mutex mutex_;
+  std::map<TaskId, std::shared_ptr<TaskRun>> runs_ GUARDED_BY(mutex_);
+  std::map<TaskId, Duration> not_before_ GUARDED_BY(mutex_);  // monotonic
+  std::optional<Duration> purged_;                            // of the loop's thread
+  std::mutex step_mutex_;                                     // one step at a time
+  std::stop_source stop_;  // of the tasks that the scheduler started
+  Watcher watcher_;
+  std::unique_ptr<WorkerPool> pool_ GUARDED_BY(step_mutex_);
+  SchedulerLoop loop_;
+};
+
+Service::~Service() {
+  loop_.stop();
+  stop_.request_stop();
+  pool_.reset();  // waits for what was started
+}
+
+// Submission --------------------------------------------------------------------------------------
+
+template <class Request>
+Result<Submitted> Service::submit_valid(const Request& request, Task task) {
+  TRY(validate_submission_id(request.submission_id));
+  const SubmissionId submission = lower_case(request.submission_id);
+  // First of all: a repeated request is answered as before, whatever has changed since.
+  TRY_ASSIGN(const auto known, store_.find_submission(request.owner, submission));
+  if (known) return Submitted{*known, Submitted::Kind::kDuplicate};
+  const TimePoint now = parts_.clock.now();
+  TRY(validate(request, parts_.endpoints, now));
+  task.id = new_uuid(parts_.random);
+  task.state = TaskState::kActive;
+  task.owner = request.owner;
+  task.submission_id = submission;
+  task.label = request.label;
+  task.requested = now;
+  task.deadline = request.deadline.value_or(now + kDefaultDeadline);
+  task.item_count = request.items.size();
+  task.nice_status = "Queued";
+  TRY_ASSIGN(const Submitted submitted, store_.add(task, std::span(request.items)),
+             "store the task");
+  if (execution_ == Execution::kAll) loop_.wake();
+  return submitted;
+}
+
+Result<Submitted> Service::submit(const TransferRequest& request) {
+  Task task;
+  task.type = TaskType::kTransfer;
+  task.source_endpoint = request.source_endpoint;
+  task.target_endpoint = request.target_endpoint;
+  task.transfer_options = request.options;
+  return submit_valid(request, std::move(task));
+}
+
+Result<Submitted> Service::submit(const DeleteRequest& request) {
+  Task task;
+  task.type = TaskType::kDelete;
+  task.source_endpoint = request.endpoint;
+  task.delete_options = request.options;
+  return submit_valid(request, std::move(task));
+}
+
+// Looking and changing ----------------------------------------------------------------------------
+
+Result<Task> Service::task(const TaskId& id) { return store_.task(id); }
+
+Result<std::vector<Task>> Service::tasks(const TaskFilter& filter) { return store_.tasks(filter); }
+
+Result<void> Service::cancel(const TaskId& id) {
+  TRY_ASSIGN(const bool ended, store_.cancel(id));
+  if (ended) {
+    watcher_.notify(id);
+    return {};
+  }
+  for (const auto& run : runs()) {
+    if (run->task().id == id) run->cancel();
+  }
+  return {};
+}
+
+Result<void> Service::resume(const TaskId& id) {
+  TRY(store_.resume(id));
+  if (execution_ == Execution::kAll) loop_.wake();
+  return {};
+}
+
+Result<void> Service::update(const TaskId& id, const TaskChange& change) {
+  TRY(validate(change, parts_.clock.now()));
+  return store_.update(id, change);
+}
+
+Result<std::vector<Event>> Service::events(const TaskId& id, std::size_t limit,
+                                           std::size_t offset) {
+  TRY_ASSIGN(const TaskKey key, store_.key(id));
+  return outcomes_.events(key, limit, offset);
+}
+
+Result<Page<SuccessfulTransfer>> Service::successful_transfers(const TaskId& id,
+                                                               std::uint64_t marker) {
+  TRY_ASSIGN(const TaskKey key, store_.key(id));
+  return outcomes_.successes(key, marker);
+}
+
+Result<Page<ItemError>> Service::item_errors(const TaskId& id, std::uint64_t marker) {
+  TRY_ASSIGN(const TaskKey key, store_.key(id));
+  return outcomes_.errors(key, marker);
+}
+
+Result<Task> Service::wait(const TaskId& id, Duration timeout, std::stop_token stop) {
+  TRY_ASSIGN(const Task task, store_.task(id));
+  if (task.state != TaskState::kActive) return task;
+  TRY(watcher_.wait(id, timeout, std::move(stop)));
+  return store_.task(id);
+}
+
+Result<std::optional<std::string>> Service::host_directory(const EndpointId& id) {
+  TRY_ASSIGN(const endpoints::Endpoint endpoint, parts_.endpoints.get(id));
+  TRY_ASSIGN(const auto storage, parts_.endpoints.open(endpoint), "open endpoint '{}'",
+             endpoint.display_name);
+  return storage->host_directory();
+}
+
+Result<std::size_t> Service::purge_history() {
+  if (options_.history <= Duration(0)) return std::size_t{0};
+  return store_.purge(parts_.clock.now() - options_.history);
+}
+
+// Running -----------------------------------------------------------------------------------------
+
+std::vector<std::shared_ptr<TaskRun>> Service::runs() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<TaskRun>> runs;
+  for (const auto& [id, run] : runs_) runs.push_back(run);
+  return runs;
+}
+
+std::shared_ptr<const engine::Progress> Service::progress(const TaskId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = runs_.find(id);
+  if (found == runs_.end()) return nullptr;
+  return {found->second, &found->second->progress()};
+}
+
+Result<std::shared_ptr<TaskRun>> Service::begin(const TaskId& id) {
+  TRY_ASSIGN(Store::Start start, store_.start(id));
+  const auto run = std::make_shared<TaskRun>(
+      TaskRun::Parts{parts_.database, store_, outcomes_, parts_.endpoints, quota_, parts_.clock,
+                     parts_.random, options_.limits},
+      std::move(start));
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(runs_.emplace(id, run).second);  // the claim is exclusive
+  }
+  loop_.wake();
+  return run;
+}
+
+Result<void> Service::conduct(const std::shared_ptr<TaskRun>& run, std::stop_token stop,
+                              TaskRun::WhenStopped when_stopped) {
+  auto done = run->execute(std::move(stop), when_stopped);
+  const TaskId& id = run->task().id;
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.erase(id);
+    if (!done) not_before_[id] = parts_.clock.monotonic() + kPauseAfterError;
+  }
+  watcher_.notify(id);
+  loop_.wake();  // there is room for another
+  return done;
+}
+
+Result<Task> Service::run(const TaskId& id, std::stop_token stop) {
+  TRY_ASSIGN(const Task task, store_.task(id));
+  if (task.state != TaskState::kActive) return task;
+  TRY_ASSIGN(const auto run, begin(id));
+  TRY(conduct(run, std::move(stop), TaskRun::WhenStopped::kInactive), "task {}", id);
+  // Where only such commands run there is no loop that would do it.
+  if (const auto purged = purge_history(); !purged)
+    log_warning("purge the history: {}", purged.error().message);
+  return store_.task(id);
+}
+
+void Service::start(const std::shared_ptr<TaskRun>& run) {
+  if (!pool_) {
+    const std::size_t threads = std::max<std::size_t>(options_.active_tasks, 1);
+    pool_ = std::make_unique<WorkerPool>(WorkerPool::Options{threads, threads});
+  }
+  pool_->submit([this, run] {
+    const auto done = conduct(run, stop_.get_token(), TaskRun::WhenStopped::kLeaveActive);
+    if (!done) log_error("task {}: {}", run->task().id, done.error().message);
+  });
+}
+
+Result<std::size_t> Service::step() {
+  const std::lock_guard one_at_a_time(step_mutex_);
+  TRY_ASSIGN(const std::vector<TaskId> expired, store_.expire());
+  for (const TaskId& id : expired) watcher_.notify(id);
+  TRY_ASSIGN(const std::vector<Task> found, store_.runnable(options_.active_tasks));
+  std::vector<SchedulerTask> waiting, running;
+  {
+    const std::lock_guard lock(mutex_);
+    const Duration now = parts_.clock.monotonic();
+    std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= now; });
+    for (const Task& task : found) {
+      if (not_before_.count(task.id) == 0) waiting.push_back(scheduler_task(task));
+    }
+    for (const auto& [id, run] : runs_) running.push_back(scheduler_task(run->task()));
+  }
+  std::size_t started = 0;
+  for (const TaskId& id : choose_tasks(
+           waiting, running, {options_.active_tasks, options_.active_tasks_per_endpoint})) {
+    auto run = begin(id);
+    if (run) {
+      start(*run);
+      ++started;
+    } else if (run.error().code != Code::kConflict) {  // that: another process was quicker
+      return std::move(run).error();
+    }
+  }
+  return started;
+}
+
+// The loop's call: looks after the runs, and, if this process runs everything, starts more.
+Duration Service::beat() {
+  const auto under_way = runs();
+  for (const auto& run : under_way) run->tick();
+  if (execution_ != Execution::kAll) return under_way.empty() ? kIdle : kTickInterval;
+  if (const auto stepped = step(); !stepped)
+    log_warning("start tasks: {}", stepped.error().message);
+  purge_now_and_then();
+  return under_way.empty() ? kStepInterval : kTickInterval;
+}
+
+void Service::purge_now_and_then() {
+  const Duration now = parts_.clock.monotonic();
+  if (purged_ && now - *purged_ < kPurgeInterval) return;
+  purged_ = now;
+  if (const auto purged = purge_history(); !purged)
+    log_warning("purge the history: {}", purged.error().message);
+}
+
+}  // namespace
+
+std::unique_ptr<LocalService> LocalService::create(const Parts& parts,
+                                                   const LocalServiceOptions& options,
+                                                   Execution execution) {
+  return std::make_unique<Service>(parts, options, execution);
+}
+
+}  // namespace wherry::tasks

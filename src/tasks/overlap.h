@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds transfers that would copy a tree into itself or a file onto itself, also when two endpoints
+// lead to the same directory of this host, and through symlinks.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include "endpoints/endpoint.h"
+#include "tasks/types.h"
+
+namespace wherry::tasks {
+
+class OverlapCheck {
+ public:
+  // Where the roots of the endpoints are on this host, if they are.
+  OverlapCheck(const TransferRequest& request, const std::optional<std::string>& source_root,
+               const std::optional<std::string>& target_root);
+
+  // kInvalid if the item's target is its source, or within it, or, where what is extra at the
+  // target is deleted, around it.
+  Result<void> check(const engine::TransferItem& item);
+
+ private:
+  // The path with every symlink resolved that exists, relative to the host's root if that is known.
+  RelPath real_path(const std::string& root, const RelPath& path);
+  const std::string& real_directory(const std::string& directory);
+
+  const bool same_endpoint_;
+  const bool deletes_extra_;
+  std::string source_root_;  // canonical; empty if not of this host
+  std::string target_root_;
+  bool possible_ = false;
+  std::unordered_map<std::string, std::string> directories_;  // canonical names, bounded
+};
+
+}  // namespace wherry::tasks

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tasks/task_run.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/units.h"
+#include "tasks/items.h"
+#include "tasks/local_service.h"
+
+namespace wherry::tasks {
+
+using engine::OperationKind;
+using engine::Outcome;
+using engine::RunEnd;
+using engine::RunReport;
+
+namespace {
+
+// PROGRESS events: after a minute, then after twice as long each time.
+constexpr Duration kFirstProgressEvent = std::chrono::minutes(1);
+
+void count(Counts& counts, const Outcome& outcome) {
+  const bool directory = outcome.kind == OperationKind::kMakeDirectory;
+  switch (outcome.result) {
+    case Outcome::Result::kDone:
+      if (outcome.kind == OperationKind::kRemove) ++counts.removed;
+      if (outcome.kind == OperationKind::kCopyFile) {
+        ++counts.files_transferred;
+        counts.bytes_transferred += outcome.bytes;
+      }
+      return;
+    case Outcome::Result::kUpToDate:
+    case Outcome::Result::kIgnored:
+      if (!directory) ++counts.files_skipped;
+      return;
+    case Outcome::Result::kSkippedError:
+      ++counts.skipped_errors;
+      return;
+    case Outcome::Result::kFailed:
+      ++counts.files_failed;
+      return;
+  }
+}
+
+bool same(const Tally& a, const Tally& b) {
+  const auto key = [](const Tally& tally) {
+    const Counts& counts = tally.counts;
+    return std::tie(counts.files, counts.directories, counts.symlinks, counts.files_transferred,
+                    counts.files_skipped, counts.skipped_errors, counts.files_failed,
+                    counts.removed, counts.bytes, counts.bytes_transferred,
+                    counts.bytes_checksummed, counts.faults, tally.current_file);
+  };
+  return key(a) == key(b);
+}
+
+Ending failed(TimePoint now, std::string_view code, const std::string& description) {
+  Ending ending;
+  ending.state = TaskState::kFailed;
+  ending.error = TaskError{std::string(code), description};
+  ending.event = Event{now, std::string(code), description, "", true};
+  return ending;
+}
+
+}  // namespace
+
+// Tells a store that cannot be read from a storage that cannot: the first is no failure of the
+// task.
+template <class Item>
+class TaskRun::CheckedItems : public engine::ItemSource<Item> {
+ public:
+  using Numbered = typename engine::ItemSource<Item>::Numbered;
+  CheckedItems(TaskRun& run, std::unique_ptr<engine::ItemSource<Item>> items)
+      : run_(run), items_(std::move(items)) {}
+  Result<std::optional<Numbered>> next() override {
+    auto item = items_->next();
+    if (!item) run_.note_store_error(item.error());
+    return item;
+  }
+
+ private:
+  TaskRun& run_;
+  std::unique_ptr<engine::ItemSource<Item>> items_;
+};
+
+TaskRun::TaskRun(const Parts& parts, Store::Start start)
+    : parts_(parts),
+      start_(std::move(start)),
+      began_(parts.clock.monotonic()),
+      counts_(start_.tally.counts),
+      saved_(start_.tally),
+      next_event_(kFirstProgressEvent) {}
+
+TaskRun::~TaskRun() = default;
+
+// What the engine tells -----------------------------------------------------------------------
+
+Result<void> TaskRun::record(std::span<const Outcome> outcomes) {
+  const std::lock_guard lock(mutex_);
+  const Counts before = counts_;
+  for (const Outcome& outcome : outcomes) count(counts_, outcome);
+  const Tally now = tally();
+  auto recorded = parts_.outcomes.record(start_.key, {outcomes, faults_}, now);
+  if (!recorded) {
+    counts_ = before;
+    store_error_ = recorded.error();
+    return recorded;
+  }
+  moved_ += counts_.bytes_transferred - before.bytes_transferred;
+  faults_.clear();
+  saved_ = now;
+  return {};
+}
+
+void TaskRun::fault(const engine::Operation& operation, engine::Side side, const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (faults_.size() >= kMaxFaultEvents) return;
+  const bool at_source = side == engine::Side::kSource;
+  const RelPath& path = at_source ? operation.source : operation.target;
+  faults_.push_back(
+      {parts_.clock.now(), std::string(error_code(error)), error.message,
+       fmt::format("{} '/{}'", at_source ? "source" : "target", escape_bytes(path.text())), true});
+}
+
+Result<bool> TaskRun::is_done(std::uint64_t item, const RelPath& below) {
+  auto done = parts_.outcomes.is_done(start_.key, item, below);
+  if (!done) note_store_error(done.error());
+  return done;
+}
+
+void TaskRun::note_store_error(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (!store_error_) store_error_ = error;
+}
+
+std::optional<Error> TaskRun::store_error() {
+  const std::lock_guard lock(mutex_);
+  return store_error_;
+}
+
+// Running ---------------------------------------------------------------------------------------
+
+Result<endpoints::Endpoint> TaskRun::open(const EndpointId& id,
+                                          std::shared_ptr<storage::Storage>& storage) {
+  TRY_ASSIGN(endpoints::Endpoint endpoint, parts_.endpoints.get(id));
+  TRY_ASSIGN(storage, parts_.endpoints.open(endpoint), "open endpoint '{}'", endpoint.display_name);
+  return endpoint;
+}
+
+void TaskRun::open_gate(const endpoints::Endpoint& target) {
+  if (target.daily_quota == 0) return;
+  gate_.emplace(QuotaGate::Parts{parts_.quota, parts_.clock, target, start_.task.id,
+                                 start_.task.requested, start_.task.deadline,
+                                 start_.task.transfer_options.fail_on_quota_errors,
+                                 [this](std::optional<TimePoint> until) { note_waiting(until); }});
+}
+
+void TaskRun::note_waiting(std::optional<TimePoint> until) {
+  const auto noted = until ? parts_.store.set_nice_status(
+                                 start_.key, "QUOTA_EXCEEDED",
+                                 fmt::format("the daily quota is used up; goes on by itself at {}",
+                                             format_time(*until)))
+                           : parts_.store.set_nice_status(start_.key, "OK", "");
+  if (!noted) log_warning("task {}: {}", start_.task.id, noted.error().message);
+}
+
+void TaskRun::close_gate() {
+  if (!gate_) return;
+  ByteCount moved = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    moved = std::exchange(moved_, 0);
+  }
+  const auto closed = gate_->close(moved);
+  if (!closed) log_warning("task {}: {}", start_.task.id, closed.error().message);
+  gate_.reset();
+}
+
+Result<RunReport> TaskRun::run_engine() {
+  engine::RunContext context{.owner = start_.task.id,
+                             .recovering = start_.recovering,
+                             .deadline = start_.task.deadline,
+                             .limits = parts_.limits,
+                             .clock = parts_.clock,
+                             .random = parts_.random,
+                             .stop = stop_.get_token(),
+                             .admit = {}};
+  return start_.task.type == TaskType::kTransfer ? run_transfer(context) : run_delete(context);
+}
+
+Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
+  std::shared_ptr<storage::Storage> source, target;
+  TRY(open(start_.task.source_endpoint, source));
+  TRY_ASSIGN(const endpoints::Endpoint to, open(start_.task.target_endpoint, target));
+  open_gate(to);
+  engine::RunContext context = given;
+  if (gate_) {
+    context.admit = [this](ByteCount bytes, std::stop_token stop) {
+      return gate_->admit(bytes, std::move(stop));
+    };
+  }
+  CheckedItems<engine::TransferItem> items(*this, read_transfer_items(parts_.database, start_.key));
+  auto report = engine::run_transfer(*source, *target, items, start_.task.transfer_options, context,
+                                     *this, progress_);
+  close_gate();
+  return report;
+}
+
+Result<RunReport> TaskRun::run_delete(const engine::RunContext& context) {
+  std::shared_ptr<storage::Storage> storage;
+  TRY(open(start_.task.source_endpoint, storage));
+  CheckedItems<engine::DeleteItem> items(*this, read_delete_items(parts_.database, start_.key));
+  return engine::run_delete(*storage, items, start_.task.delete_options, context, *this, progress_);
+}
+
+Result<void> TaskRun::execute(std::stop_token stop, WhenStopped when_stopped) {
+  const std::stop_callback forward(stop, [this] { stop_.request_stop(); });
+  if (start_.task.cancel_requested) stop_.request_stop();
+  for (;;) {
+    if (start_.recovering) TRY(parts_.outcomes.begin_recovery(start_.key));
+    Result<RunReport> report =
+        stop_.stop_requested() ? RunReport{RunEnd::kStopped, {}, 0} : run_engine();
+    if (const auto error = store_error()) return *error;
+    TRY_ASSIGN(const std::optional<Ending> ending, judge(report, when_stopped));
+    const bool again = !ending && report && report->end == RunEnd::kDeadline;
+    if (!again) return finish(ending);
+    start_.recovering = true;
+  }
+}
+
+// How it ends -----------------------------------------------------------------------------------
+
+Result<std::optional<Ending>> TaskRun::judge(const Result<RunReport>& report,
+                                             WhenStopped when_stopped) {
+  const TimePoint now = parts_.clock.now();
+  if (!report)
+    return std::optional(failed(now, error_code(report.error()), report.error().message));
+  TRY_ASSIGN(const Store::Wishes wishes, parts_.store.wishes(start_.key));
+  switch (report->end) {
+    case RunEnd::kCompleted:
+      return std::optional(completed());
+    case RunEnd::kDeadline:
+    case RunEnd::kStopped:
+      if (wishes.cancel) return std::optional(failed(now, "CANCELED", "canceled"));
+      if (wishes.deadline <= now)
+        return std::optional(failed(now, "EXPIRED", "the deadline has passed"));
+      start_.task.deadline = wishes.deadline;
+      if (report->end == RunEnd::kDeadline || when_stopped == WhenStopped::kLeaveActive)
+        return std::optional<Ending>();
+      return std::optional(
+          Ending{TaskState::kInactive, std::nullopt, "PAUSED",
+                 fmt::format("it was interrupted; `wherry task resume {}` goes on", start_.task.id),
+                 Event{now, "PAUSED", "interrupted", "", false}});
+    case RunEnd::kNoSpace:
+      CHECK(report->error.has_value());
+      return std::optional(out_of_space(*report->error));
+    case RunEnd::kFatal:
+      CHECK(report->error.has_value());
+      return std::optional(failed(now, error_code(*report->error), report->error->message));
+  }
+  CHECK(false && "a run that did not end");
+  return std::optional<Ending>();
+}
+
+Ending TaskRun::completed() {
+  const std::lock_guard lock(mutex_);
+  const TimePoint now = parts_.clock.now();
+  Ending ending;
+  if (counts_.files_failed > 0) {  // the first failure was stored as the error with its outcome
+    ending.state = TaskState::kFailed;
+    ending.event = Event{now, "FAILED", fmt::format("{} operations failed", counts_.files_failed),
+                         fmt::format("{{\"files_failed\":{}}}", counts_.files_failed), true};
+    return ending;
+  }
+  ending.state = TaskState::kSucceeded;
+  ending.event = Event{now, "SUCCEEDED", "succeeded",
+                       fmt::format("{{\"files_succeeded\":{}}}", counts_.files_transferred), false};
+  return ending;
+}
+
+Ending TaskRun::out_of_space(const Error& error) {
+  const std::string_view code = error_code(error);
+  if (start_.task.transfer_options.fail_on_quota_errors)
+    return failed(parts_.clock.now(), code, error.message);
+  Ending ending;
+  ending.state = TaskState::kInactive;
+  ending.nice_status = code;
+  ending.nice_status_details = error.message;
+  return ending;
+}
+
+Result<void> TaskRun::finish(const std::optional<Ending>& ending) {
+  if (start_.recovering) {
+    const auto cleaned = parts_.outcomes.end_recovery(start_.key);
+    if (!cleaned) log_warning("task {}: {}", start_.task.id, cleaned.error().message);
+  }
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  if (!faults_.empty()) TRY(parts_.outcomes.record(start_.key, {{}, faults_}, tally()));
+  Tally last = tally();
+  last.current_file.clear();
+  return ending ? parts_.store.end(start_, last, *ending) : parts_.store.hand_back(start_, last);
+}
+
+// Progress --------------------------------------------------------------------------------------
+
+Tally TaskRun::tally() {
+  Tally tally;
+  tally.counts = counts_;
+  // A run that goes on begins to find anew; until it has found all, what an earlier one had found
+  // is the better number. What a delete removed is not found again.
+  const Counts& before = start_.tally.counts;
+  const bool exact = progress_.plan_complete && start_.task.type == TaskType::kTransfer;
+  const auto found = [&](const auto& counter, std::uint64_t earlier) {
+    const std::uint64_t here = counter.load(std::memory_order_relaxed);
+    return exact ? here : std::max(here, earlier);
+  };
+  tally.counts.files = found(progress_.files_found, before.files);
+  tally.counts.directories = found(progress_.directories, before.directories);
+  tally.counts.symlinks = found(progress_.symlinks, before.symlinks);
+  tally.counts.bytes = found(progress_.bytes_found, before.bytes);
+  tally.counts.bytes_checksummed = before.bytes_checksummed + progress_.bytes_checksummed;
+  tally.counts.faults = before.faults + progress_.faults;
+  tally.worked = start_.tally.worked + (parts_.clock.monotonic() - began_);
+  tally.current_file = progress_.current_file();
+  return tally;
+}
+
+void TaskRun::save_progress() {
+  const Tally now = tally();
+  if (!same(now, saved_)) {
+    const auto saved = parts_.store.save(start_.key, now);
+    if (!saved) return;  // the next tick tries again, and what matters is stored with outcomes
+    saved_ = now;
+  }
+  const Duration worked = parts_.clock.monotonic() - began_;
+  if (worked < next_event_) return;
+  next_event_ *= 2;
+  const double seconds = std::chrono::duration<double>(worked).count();
+  const double megabits = static_cast<double>(moved_) * 8e-6 / seconds;
+  (void)parts_.outcomes.add_event(
+      start_.key, {parts_.clock.now(), "PROGRESS", "progress",
+                   fmt::format("{{\"bytes_transferred\":{},\"duration\":{:.1f},\"mbps\":{:.2f}}}",
+                               now.counts.bytes_transferred, seconds, megabits),
+                   false});
+}
+
+void TaskRun::tick() {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return;
+  const auto wishes = parts_.store.wishes(start_.key);
+  if (wishes && (wishes->cancel || wishes->deadline <= parts_.clock.now())) stop_.request_stop();
+  save_progress();
+}
+
+}  // namespace wherry::tasks

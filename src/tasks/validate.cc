@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tasks/validate.h"
+
+#include <algorithm>
+
+#include "base/path.h"
+#include "base/random.h"
+#include "base/units.h"
+#include "tasks/overlap.h"
+
+namespace wherry::tasks {
+namespace {
+
+constexpr std::size_t kMaxFilters = 1000;
+
+std::size_t digest_characters(HashAlgorithm algorithm) {
+  switch (algorithm) {
+    case HashAlgorithm::kXxh3_128:
+    case HashAlgorithm::kMd5:
+      return 32;
+    case HashAlgorithm::kSha1:
+      return 40;
+    case HashAlgorithm::kSha256:
+      return 64;
+    case HashAlgorithm::kSha512:
+      return 128;
+    case HashAlgorithm::kCrc32c:
+    case HashAlgorithm::kAdler32:
+      return 8;
+  }
+  return 0;
+}
+
+Result<void> check_label(const std::string& label) {
+  // Escaping changes control characters, bytes that are not UTF-8, and the backslash, which is
+  // harmless here.
+  std::string without_backslashes = label;
+  std::replace(without_backslashes.begin(), without_backslashes.end(), '\\', '/');
+  if (escape_bytes(without_backslashes) != without_backslashes) {
+    return make_error(Code::kInvalid,
+                      "label '{}' holds control characters or bytes that are not UTF-8; use plain"
+                      " text",
+                      escape_bytes(label));
+  }
+  const auto characters =
+      static_cast<std::size_t>(std::count_if(label.begin(), label.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+      }));
+  if (characters > kMaxLabelCharacters) {
+    return make_error(Code::kInvalid, "label has {} characters, at most {} are allowed; shorten it",
+                      characters, kMaxLabelCharacters);
+  }
+  return {};
+}
+
+Result<void> check_deadline(const std::optional<TimePoint>& deadline, TimePoint now) {
+  if (!deadline || *deadline > now) return {};
+  return make_error(Code::kInvalid, "deadline {} is in the past; it is {} now",
+                    format_time(*deadline), format_time(now));
+}
+
+Result<void> check_count(std::size_t items) {
+  if (items == 0)
+    return make_error(Code::kInvalid, "the request has no items; name at least one path");
+  if (items > kMaxItems) {
+    return make_error(Code::kInvalid,
+                      "the request has {} items, at most {} are allowed; submit them in parts, or"
+                      " name directories to be taken recursively",
+                      items, kMaxItems);
+  }
+  return {};
+}
+
+template <class Request>
+Result<void> check_common(const Request& request, TimePoint now) {
+  TRY(validate_submission_id(request.submission_id));
+  if (request.owner.empty())
+    return make_error(Code::kInvalid, "the request names no owner; say who submits it");
+  TRY(check_label(request.label));
+  TRY(check_deadline(request.deadline, now));
+  return check_count(request.items.size());
+}
+
+Result<endpoints::Endpoint> find(endpoints::Endpoints& endpoints, const EndpointId& id,
+                                 std::string_view role) {
+  if (id.empty()) return make_error(Code::kInvalid, "the request names no {} endpoint", role);
+  TRY_ASSIGN(endpoints::Endpoint endpoint, endpoints.get(id), "{} endpoint", role);
+  return endpoint;
+}
+
+Result<void> check_writable(const endpoints::Endpoint& endpoint) {
+  if (endpoint.access == endpoints::Access::kReadWrite) return {};
+  return make_error(Code::kDenied,
+                    "endpoint '{}' is read-only; choose another, or allow writing with `wherry"
+                    " endpoint update {} --read-write`",
+                    endpoint.display_name, endpoint.display_name);
+}
+
+Result<void> check_filters(const std::vector<engine::FilterRule>& filters) {
+  if (filters.size() > kMaxFilters) {
+    return make_error(Code::kInvalid, "the request has {} filters, at most {} are allowed",
+                      filters.size(), kMaxFilters);
+  }
+  for (const engine::FilterRule& rule : filters) {
+    if (rule.pattern.empty())
+      return make_error(Code::kInvalid, "a filter has an empty pattern, which matches nothing");
+    if (rule.pattern.find('/') == std::string::npos) continue;
+    return make_error(Code::kInvalid,
+                      "filter '{}' holds a slash; filters are matched with names, not with paths",
+                      escape_bytes(rule.pattern));
+  }
+  return {};
+}
+
+Result<void> check_checksum(const engine::ExternalChecksum& checksum) {
+  const bool is_hex = std::all_of(checksum.digest.begin(), checksum.digest.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  });
+  if (is_hex && checksum.digest.size() == digest_characters(checksum.algorithm)) return {};
+  return make_error(Code::kInvalid, "'{}' is no {} checksum: that is {} hexadecimal digits",
+                    escape_bytes(checksum.digest), to_string(checksum.algorithm),
+                    digest_characters(checksum.algorithm));
+}
+
+Result<void> check_item(const engine::TransferItem& item) {
+  using Item = engine::TransferItem;
+  const bool recursive = item.recursion == Item::Recursion::kYes;
+  if (item.kind == Item::Kind::kSymlink && (recursive || item.checksum)) {
+    return make_error(Code::kInvalid,
+                      "a symlink is made again as it is: it takes neither --recursive nor a"
+                      " checksum");
+  }
+  if (item.checksum && recursive)
+    return make_error(Code::kInvalid,
+                      "a checksum is of one file; a recursive item cannot have one");
+  return item.checksum ? check_checksum(*item.checksum) : Result<void>();
+}
+
+Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
+                                           const endpoints::Endpoint& endpoint) {
+  TRY_ASSIGN(const auto storage, endpoints.open(endpoint));
+  return storage->host_directory();
+}
+
+}  // namespace
+
+Result<void> validate_submission_id(const SubmissionId& id) {
+  if (is_uuid(id)) return {};
+  return make_error(Code::kInvalid,
+                    "submission id '{}' is not a UUID; take one from `wherry task "
+                    "generate-submission-id`, or give none",
+                    escape_bytes(id));
+}
+
+Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
+                      TimePoint now) {
+  TRY(check_common(request, now));
+  TRY_ASSIGN(const auto source, find(endpoints, request.source_endpoint, "source"));
+  TRY_ASSIGN(const auto target, find(endpoints, request.target_endpoint, "target"));
+  TRY(check_writable(target));
+  TRY(check_filters(request.options.filters));
+  TRY_ASSIGN(const auto source_root, root_of(endpoints, source));
+  TRY_ASSIGN(const auto target_root, root_of(endpoints, target));
+  OverlapCheck overlap(request, source_root, target_root);
+  for (std::size_t i = 0; i < request.items.size(); ++i) {
+    TRY(check_item(request.items[i]), "item {} ('/{}')", i + 1,
+        escape_bytes(request.items[i].source.text()));
+    TRY(overlap.check(request.items[i]));
+  }
+  return {};
+}
+
+Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
+                      TimePoint now) {
+  TRY(check_common(request, now));
+  TRY_ASSIGN(const auto endpoint, find(endpoints, request.endpoint, "target"));
+  TRY(check_writable(endpoint));
+  for (const engine::DeleteItem& item : request.items) {
+    if (!item.path.is_root() && item.path.text() != "~") continue;
+    return make_error(Code::kInvalid,
+                      "'{}' would delete everything that endpoint '{}' holds, which is refused;"
+                      " name the directories to delete",
+                      item.path.is_root() ? "/" : "~", endpoint.display_name);
+  }
+  return {};
+}
+
+Result<void> validate(const TaskChange& change, TimePoint now) {
+  if (change.label) TRY(check_label(*change.label));
+  return check_deadline(change.deadline, now);
+}
+
+}  // namespace wherry::tasks
