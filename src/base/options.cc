@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/options.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/path.h"
@@ -14,6 +16,61 @@ namespace wherry {
 namespace {
 
 constexpr ByteCount kSettingsFileLimit = 1 << 20;
+
+constexpr int kMaxNesting = 16;
+
+// Refuses, before anything is built, what settings have no use for: anchors and aliases (a node
+// that holds itself is never freed by yaml-cpp) and deep nesting.
+class PlainYamlOnly : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1)
+      throw YAML::ParserException(mark, "a second document begins here; one is read");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    refuse_anchor(mark, anchor);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    refuse_anchor(mark, anchor);
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                const std::string&) override {
+    refuse_anchor(mark, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    refuse_anchor(mark, anchor);
+    enter(mark);
+  }
+  void OnSequenceEnd() override { --depth_; }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    refuse_anchor(mark, anchor);
+    enter(mark);
+  }
+  void OnMapEnd() override { --depth_; }
+
+ private:
+  static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (anchor != 0)
+      throw YAML::ParserException(mark, "settings have no anchors ('&') and aliases ('*')");
+  }
+  void enter(const YAML::Mark& mark) {
+    if (++depth_ > kMaxNesting) throw YAML::ParserException(mark, "nested too deeply");
+  }
+
+  int documents_ = 0;
+  int depth_ = 0;
+};
+
+void check_plain(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  PlainYamlOnly handler;
+  while (parser.HandleNextDocument(handler)) {
+  }
+}
 
 std::string variable_of(std::string_view name) {
   std::string variable = "WHERRY_";
@@ -137,13 +194,12 @@ class Options::Loader {
     }
     file_ = path;
     try {
-      const std::vector<YAML::Node> documents = YAML::LoadAll(text.value());
-      if (documents.size() > 1)
-        return file_error(documents[1].Mark(), "a second document begins here; one is read");
-      if (documents.empty() || documents[0].IsNull()) return {};
-      if (!documents[0].IsMap())
-        return file_error(documents[0].Mark(), "the settings are not of the form 'name: value'");
-      return read_map(documents[0], "");
+      check_plain(text.value());
+      const YAML::Node document = YAML::Load(text.value());
+      if (document.IsNull()) return {};
+      if (!document.IsMap())
+        return file_error(document.Mark(), "the settings are not of the form 'name: value'");
+      return read_map(document, "");
     } catch (const YAML::Exception& problem) {
       return file_error(problem.mark, problem.msg);
     }
