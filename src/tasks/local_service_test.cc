@@ -392,12 +392,12 @@ TEST(LocalService, WhatWasRecordedBeforeACrashIsNotDoneAgain) {
   world.options.limits.group_files = 5;
   world.options.limits.workers = 1;
   world.restart();
-  add_files(world, 20);
+  add_files(world, 200);
   const TaskId id = world.submit(world.transfer("run", "copy"));
   int writes = 0;
   bool dead = false;
   world.fault = [&](std::string_view point) -> Result<void> {
-    // The claim with the start is the first write; then each group is one.
+    // The first write starts the run; then each group is one, of a few files.
     if (point == "begin" && ++writes == 4) dead = true;
     if (dead) return make_error(Code::kUnavailable, "killed");
     return {};
@@ -409,15 +409,15 @@ TEST(LocalService, WhatWasRecordedBeforeACrashIsNotDoneAgain) {
   const Task before = world.service->task(id).value();
   EXPECT_EQ(before.state, TaskState::kActive);
   EXPECT_GT(before.counts.files_transferred, 0u);
-  EXPECT_LT(before.counts.files_transferred, 20u);
+  EXPECT_LT(before.counts.files_transferred, 200u);
   const Task task = world.run(id);
   EXPECT_EQ(task.state, TaskState::kSucceeded);
-  EXPECT_EQ(task.counts.files_transferred, 20u);
+  EXPECT_EQ(task.counts.files_transferred, 200u);
   std::set<std::string> paths;
   const auto page = world.service->successful_transfers(id, 0).value();
   for (const auto& row : page.rows) EXPECT_TRUE(paths.insert(row.target_path).second);
-  EXPECT_EQ(paths.size(), 20u);
-  EXPECT_EQ(world.target_file("copy/019"), "content 19");
+  EXPECT_EQ(paths.size(), 200u);
+  EXPECT_EQ(world.target_file("copy/199"), "content 199");
 }
 
 TEST(LocalService, ATaskIsWholeWhereverItsProcessDies) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/overlap.h"
 
+#include <unistd.h>
+
 #include <climits>
 #include <cstdlib>
 
@@ -48,30 +50,37 @@ OverlapCheck::OverlapCheck(const TransferRequest& request,
 }
 
 // The nearest directory above that exists, resolved, with the rest as it is written.
-const std::string& OverlapCheck::real_directory(const std::string& directory) {
+const OverlapCheck::Directory& OverlapCheck::real_directory(const std::string& directory) {
   const auto known = directories_.find(directory);
   if (known != directories_.end()) return known->second;
-  std::string real;
+  Directory real;
   if (auto resolved = canonical(directory)) {
-    real = std::move(*resolved);
+    real = {std::move(*resolved), true};
   } else {
     const std::size_t slash = directory.rfind('/');
-    const std::string parent = real_directory(slash == 0 ? "/" : directory.substr(0, slash));
-    real = (parent == "/" ? "" : parent) + directory.substr(slash);
+    real.path = real_directory(slash == 0 ? "/" : directory.substr(0, slash)).path;
+    if (real.path == "/") real.path.clear();
+    real.path += directory.substr(slash);
   }
   if (directories_.size() >= kKnownDirectories) directories_.clear();
   return directories_.emplace(directory, std::move(real)).first->second;
 }
 
+// A request has many items of few directories: those are remembered, and of an item only the last
+// component is looked at, with one system call.
 RelPath OverlapCheck::real_path(const std::string& root, const RelPath& path) {
   if (root.empty() || path.is_root()) return below_host_root(root).join(path);
   const std::string base = root == "/" ? "" : root;
   const RelPath parent = path.parent();
-  const std::string& directory =
-      real_directory(parent.is_root() ? root : base + "/" + parent.text());
-  const std::string full = (directory == "/" ? "" : directory) + "/" + std::string(path.name());
-  // A last component that is no symlink, or nothing, resolves to itself.
-  return below_host_root(canonical(full).value_or(full));
+  const Directory& directory = real_directory(parent.is_root() ? root : base + "/" + parent.text());
+  std::string full = directory.path == "/" ? "" : directory.path;
+  full += '/';
+  full += path.name();
+  char target[1];
+  if (directory.exists && ::readlink(full.c_str(), target, sizeof target) >= 0) {
+    if (auto resolved = canonical(full)) full = std::move(*resolved);
+  }
+  return below_host_root(full);
 }
 
 Result<void> OverlapCheck::check(const engine::TransferItem& item) {

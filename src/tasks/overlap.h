@@ -24,14 +24,18 @@ class OverlapCheck {
  private:
   // The path with every symlink resolved that exists, relative to the host's root if that is known.
   RelPath real_path(const std::string& root, const RelPath& path);
-  const std::string& real_directory(const std::string& directory);
+  struct Directory {
+    std::string path;     // canonical, as far as it exists
+    bool exists = false;  // as a whole
+  };
+  const Directory& real_directory(const std::string& directory);
 
   const bool same_endpoint_;
   const bool deletes_extra_;
   std::string source_root_;  // canonical; empty if not of this host
   std::string target_root_;
   bool possible_ = false;
-  std::unordered_map<std::string, std::string> directories_;  // canonical names, bounded
+  std::unordered_map<std::string, Directory> directories_;  // what was looked up, bounded
 };
 
 }  // namespace wherry::tasks

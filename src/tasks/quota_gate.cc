@@ -13,7 +13,7 @@ namespace {
 constexpr ByteCount kMostAhead = 256ULL << 20;
 constexpr ByteCount kShareAhead = 100;
 // Others give back what they did not move, so the answer may come earlier than was said.
-constexpr Duration kLongestPause = std::chrono::minutes(1);
+constexpr Duration kLongestPause = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -51,7 +51,7 @@ Result<void> QuotaGate::wait_until(TimePoint next, ByteCount bytes, std::stop_to
                       parts_.endpoint.display_name);
   }
   const Duration pause =
-      std::min({std::max(next - now, Duration(1)), Duration(kLongestPause), parts_.deadline - now});
+      std::min({std::max(next - now, Duration(1)), kLongestPause, parts_.deadline - now});
   if (parts_.clock.sleep(pause, stop)) return {};
   return make_error(Code::kCancelled, "stopped while waiting for the daily quota of endpoint '{}'",
                     parts_.endpoint.display_name);

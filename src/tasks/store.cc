@@ -291,13 +291,6 @@ Result<Store::Wishes> Store::wishes(TaskKey key) {
   });
 }
 
-Result<void> Store::save(TaskKey key, const Tally& tally) {
-  return database_.write([&](soci::session& sql) -> Result<void> {
-    write_tally(sql, key, tally);
-    return {};
-  });
-}
-
 Result<void> Store::set_nice_status(TaskKey key, const std::string& status,
                                     const std::string& details) {
   return database_.write([&](soci::session& sql) -> Result<void> {

@@ -70,7 +70,6 @@ class Store {
     TimePoint deadline;
   };
   Result<Wishes> wishes(TaskKey key);
-  Result<void> save(TaskKey key, const Tally& tally);
   // While it runs: why it waits, or "OK".
   Result<void> set_nice_status(TaskKey key, const std::string& status, const std::string& details);
   // Ends the run: state, tally and claim in one transaction.

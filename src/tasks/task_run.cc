@@ -329,10 +329,11 @@ Tally TaskRun::tally() {
 
 void TaskRun::save_progress() {
   const Tally now = tally();
-  if (!same(now, saved_)) {
-    const auto saved = parts_.store.save(start_.key, now);
+  if (!same(now, saved_) || !faults_.empty()) {
+    const auto saved = parts_.outcomes.record(start_.key, {{}, faults_}, now);
     if (!saved) return;  // the next tick tries again, and what matters is stored with outcomes
     saved_ = now;
+    faults_.clear();
   }
   const Duration worked = parts_.clock.monotonic() - began_;
   if (worked < next_event_) return;
