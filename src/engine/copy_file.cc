@@ -118,15 +118,14 @@ wherry::Result<CopiedFile> FileCopier::copy_as_seen(const Operation& operation, 
   if (cloned) return CopiedFile{std::move(file), false, seen.size, {}};
   auto content = transfer(operation, source, *file, seen.size);
   if (!content) {
-    if (worth_keeping(seen.size)) file->keep();
+    keep_after(content.error(), seen.size, *file);
     return std::move(content).error();
   }
   if (content->bytes == seen.size) {
     TRY(check_item_checksum(operation, *content));
     auto verified = verify(*file, *content);
     if (!verified) {
-      // A stop may come while a large file is read back; what is written is still good to go on.
-      if (verified.error().code == Code::kCancelled && worth_keeping(seen.size)) file->keep();
+      keep_after(verified.error(), seen.size, *file);
       return std::move(verified).error();
     }
   }
@@ -141,7 +140,7 @@ wherry::Result<std::unique_ptr<TemporaryFile>> FileCopier::create(const Operatio
   request.temporary_name = storage::temporary_name(environment_.owner, operation.target);
   request.expected_size = seen.size;
   request.mode = final_mode(seen);  // from the start, which saves a call per file
-  if (worth_keeping(seen.size) && (environment_.recovering || attempt > 1))
+  if (is_resumable(seen.size) && (environment_.recovering || attempt > 1))
     request.existing = CreateTemporary::Existing::kResume;
   return environment_.target.create_temporary(request);
 }
@@ -149,6 +148,13 @@ wherry::Result<std::unique_ptr<TemporaryFile>> FileCopier::create(const Operatio
 std::uint32_t FileCopier::final_mode(const Attributes& seen) const {
   const bool keeps = environment_.options.preserve_mode && environment_.source.traits().modes;
   return keeps ? seen.mode & kPreservedModeBits : kModeWhenNotPreserved;
+}
+
+// What somebody is going to continue: after a stop, when there is space again, or later.
+void FileCopier::keep_after(const Error& error, ByteCount size, TemporaryFile& file) const {
+  const bool goes_on = error.code == Code::kCancelled || error.code == Code::kNoSpace ||
+                       error.retry == Retry::kLater;
+  if (goes_on && is_resumable(size)) file.keep();
 }
 
 wherry::Result<bool> FileCopier::clone(const Operation& operation, TemporaryFile& file) {
@@ -173,7 +179,7 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
   ByteCount offset = 0;
   ByteCount data_end = sparse ? 0 : size;  // below, `offset` is known to be in data
   while (offset < size) {
-    if (environment_.stop.stop_requested()) return stopped_error();
+    if (environment_.interrupted()) return stopped_error();
     // Holes are skipped only beyond an earlier run's bytes, which may be other than zero.
     if (offset >= data_end && offset >= resumed) {
       side_ = Side::kSource;
@@ -222,7 +228,7 @@ wherry::Result<void> FileCopier::verify(TemporaryFile& file, const Content& cont
   const auto hasher = make_hasher(HashAlgorithm::kXxh3_128);
   ByteCount offset = 0;
   while (offset < content.bytes) {
-    if (environment_.stop.stop_requested()) return stopped_error();
+    if (environment_.interrupted()) return stopped_error();
     const std::size_t want =
         static_cast<std::size_t>(std::min<ByteCount>(content.bytes - offset, kBufferBytes));
     TRY_ASSIGN(const std::size_t got, file.read(offset, std::span(buffer_.get(), want)));
@@ -273,7 +279,7 @@ wherry::Result<std::optional<FileCopier::Content>> FileCopier::same_at_target(
   Hashes hashes(operation.checksum);
   ByteCount offset = 0;
   for (;;) {
-    if (environment_.stop.stop_requested()) return stopped_error();
+    if (environment_.interrupted()) return stopped_error();
     side_ = Side::kSource;
     TRY_ASSIGN(const std::size_t got, source->read(offset, std::span(buffer_.get(), kBufferBytes)));
     side_ = Side::kTarget;

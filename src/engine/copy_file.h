@@ -5,8 +5,8 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <memory>
-#include <stop_token>
 #include <string>
 
 #include "base/hash.h"
@@ -24,7 +24,8 @@ struct CopyEnvironment {
   std::string owner;
   bool recovering = false;
   Progress& progress;
-  std::stop_token stop;
+  // Asked between the parts of a large file; true when the copy shall end.
+  std::function<bool()> interrupted;
   std::atomic<bool> may_clone{true};  // until the target says that it cannot
 };
 
@@ -79,7 +80,9 @@ class FileCopier {
                               const storage::Attributes& seen);
   wherry::Result<std::optional<Content>> same_at_target(const Operation& operation);
   std::uint32_t final_mode(const storage::Attributes& seen) const;
-  bool worth_keeping(ByteCount size) const { return size > environment_.limits.range_bytes; }
+  // Large enough that a later attempt may go on with what is there.
+  bool is_resumable(ByteCount size) const { return size > environment_.limits.range_bytes; }
+  void keep_after(const Error& error, ByteCount size, storage::TemporaryFile& file) const;
 
   CopyEnvironment& environment_;
   Buffer buffer_;

@@ -251,6 +251,31 @@ TEST_F(Resume, TargetThatWasAwayInTheMiddleIsNotWrittenAnew) {
   EXPECT_EQ(run_.progress->bytes_moved, 10 * kMiB + 5);
 }
 
+TEST_F(Resume, DeadlineReachesIntoALargeFile) {
+  run_.deadline = run_.clock.now() + std::chrono::minutes(1);
+  hooked_.set_hook([this](StorageOperation operation) -> Result<void> {
+    if (operation == StorageOperation::kRead) run_.clock.advance(std::chrono::seconds(20));
+    return {};
+  });
+  EXPECT_EQ(run_.transfer(hooked_, *target_, {item("f", "f")}).end, RunEnd::kDeadline);
+  EXPECT_EQ(content_of(*target_, temporary()).size(), 3 * kMiB);
+}
+
+TEST_F(Resume, FinalFailureLeavesNothing) {
+  Faults faults;
+  faults.on(StorageOperation::kWrite, {}, 1000, 5);
+  const auto faulty = make_faulty(*target_, faults, run_.clock);
+  EXPECT_EQ(copy(hooked_, *faulty).result, Done::kFailed);
+  EXPECT_TRUE(tree_of(*target_).empty());
+}
+
+TEST_F(Resume, LeftoverOfAFileThatIsGoneIsRemoved) {
+  stop_after(6);
+  source_->remove_file(path("f")).value();
+  EXPECT_EQ(copy(hooked_, *target_).error->code, Code::kNotFound);
+  EXPECT_TRUE(tree_of(*target_).empty());
+}
+
 TEST_F(Resume, HolesOfTheSourceBecomeZerosOverALeftover) {
   const ScratchDirectory from;
   const ScratchDirectory to;

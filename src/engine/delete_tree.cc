@@ -140,6 +140,8 @@ void DeletePlan::begin_glob(std::uint64_t item, const RelPath& pattern) {
   }
   if (!matches.empty()) {
     matches_ = std::move(matches);
+  } else if (parts_.recovering) {
+    settle({item, pattern, RelPath()}, Operation::Settled::kUpToDate, std::nullopt);
   } else if (parts_.options.ignore_missing) {
     settle({item, pattern, RelPath()}, Operation::Settled::kIgnored, std::nullopt);
   } else {
@@ -158,7 +160,10 @@ void DeletePlan::begin_path(const Match& match) {
   for (int attempts = 1;; ++attempts) {
     auto entry = parts_.storage.stat(path, Storage::Follow::kNo);
     if (!entry && parts_.again(entry.error(), Side::kTarget, attempts)) continue;
-    if (!entry && entry.error().code == Code::kNotFound && parts_.options.ignore_missing) {
+    const bool missing = !entry && entry.error().code == Code::kNotFound;
+    if (missing && parts_.recovering) {
+      settle(match, Operation::Settled::kUpToDate, std::nullopt);
+    } else if (missing && parts_.options.ignore_missing) {
       settle(match, Operation::Settled::kIgnored, std::nullopt);
     } else if (!entry) {
       settle(match, Operation::Settled::kFailed, std::move(entry).error());

@@ -63,6 +63,8 @@ class DeletePlan {
     storage::Storage& storage;
     ItemSource<DeleteItem>& items;
     const DeleteOptions& options;
+    // What is missing may have been removed by an earlier run: it is up to date, not an error.
+    bool recovering = false;
     TryAgain again;
   };
   explicit DeletePlan(Parts parts) : parts_(std::move(parts)) {}

@@ -138,6 +138,13 @@ TEST_F(DeleteTree, StorageThatIsAwayForAMomentIsAskedAgain) {
   EXPECT_FALSE(exists(*storage_, "d"));
 }
 
+TEST_F(DeleteTree, WhatADeadRunRemovedIsNoErrorOfTheNext) {
+  run_.recovering = true;
+  run_.delete_options.interpret_globs = true;
+  EXPECT_EQ(run_.remove(*storage_, {"gone", "also*"}).failed, 0u);
+  EXPECT_EQ(run_.observer.count(Done::kUpToDate), 2u);
+}
+
 TEST_F(DeleteTree, StopEndsBetweenEntries) {
   for (int i = 0; i < 20; ++i) put_file(*storage_, fmt::format("d/{:02}", i), "1");
   HookedStorage hooked(*storage_);

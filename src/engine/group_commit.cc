@@ -44,7 +44,6 @@ void GroupCommit::wait_for_room(std::unique_lock<std::mutex>& lock) {
 void GroupCommit::note_arrival(ByteCount bytes) {
   const RunLimits& limits = state_.context().limits;
   const Duration now = state_.context().clock.monotonic();
-  if (open_.bytes == 0 && open_.size() <= 1) open_.opened = now;
   open_.bytes += bytes;
   if (open_.bytes >= limits.group_bytes || open_.size() >= limits.group_files ||
       now - open_.opened >= limits.group_age) {
@@ -87,6 +86,11 @@ void GroupCommit::close_soon() {
   if (open_.empty()) return;
   close_requested_ = true;
   work_arrived_.notify_one();
+}
+
+void GroupCommit::close_if_old() {
+  const std::lock_guard lock(mutex_);
+  if (!open_.empty()) note_arrival(0);
 }
 
 void GroupCommit::shut_down() {

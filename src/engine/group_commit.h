@@ -48,6 +48,8 @@ class GroupCommit {
   void touch(const RelPath& directory);
   // Nothing else is under way: what waits shall not wait for company.
   void close_soon();
+  // Closes the group if it has waited long enough. For those who are busy with one thing for long.
+  void close_if_old();
 
   // Commits groups until shut_down(), then what is left. For one thread.
   void run();

@@ -270,6 +270,9 @@ void Plan::enter(const Directory& directory, RelPath source, RelPath target, Rel
   frame.below = std::move(below);
   frame.real = std::move(real);
   frame.entries = std::move(entries).value();
+  if (!parts_.target.traits().case_sensitive) {
+    for (const Entry& entry : frame.entries) frame.folded_names.insert(fold_case(entry.name));
+  }
   if (auto listed = list_target(frame); !listed) {
     add_failed(std::move(operation), Side::kTarget, std::move(listed).error());
     return;
@@ -312,9 +315,6 @@ wherry::Result<void> Plan::list_target(Frame& frame) {
   }
   frame.at_target = std::move(entries).value();
   if (parts_.recovering) remove_stale_temporaries(frame);
-  if (frame.directory.may_remove && !parts_.target.traits().case_sensitive) {
-    for (const Entry& entry : frame.entries) frame.folded_names.insert(fold_case(entry.name));
-  }
   return {};
 }
 
@@ -352,6 +352,7 @@ void Plan::plan_entry(Frame& frame, Entry& entry, const Entry* existing) {
     return;
   }
   if (!is_included(parts_.options.filters, entry.name, type)) return;
+  if (collides(frame, entry)) return;
   switch (type) {
     case EntryType::kFile:
       plan_file(operation_for(OperationKind::kCopyFile, frame, entry), frame, existing);
@@ -381,6 +382,18 @@ void Plan::plan_entry(Frame& frame, Entry& entry, const Entry* existing) {
       break;
   }
   CHECK(false && "symlinks are planned elsewhere");
+}
+
+// Two names that the target takes for one: the second would silently replace the first.
+bool Plan::collides(Frame& frame, const Entry& entry) {
+  if (frame.folded_names.empty() || frame.planned_names.insert(fold_case(entry.name)).second)
+    return false;
+  const OperationKind kind =
+      is_directory(entry) ? OperationKind::kMakeDirectory : OperationKind::kCopyFile;
+  add_failed(operation_for(kind, frame, entry), Side::kTarget,
+             make_error(Code::kAlreadyExists, "the target takes '{}' and an earlier name for one",
+                        escape_bytes(entry.name)));
+  return true;
 }
 
 void Plan::plan_symlink(Frame& frame, Entry& entry, const Entry* existing) {
@@ -428,7 +441,7 @@ void Plan::plan_followed(Frame& frame, const Entry& entry, const Entry* existing
   }
   const std::size_t before = frame.directories.size();
   plan_entry(frame, *resolved, existing);
-  CHECK(frame.directories.size() == before + 1);
+  if (frame.directories.size() == before) return;
   ++frame.directories.back().links;
   frame.directories.back().leads_to = std::move(leads_to);
 }
@@ -523,6 +536,7 @@ void Plan::descend(Frame& frame) {
     frame.at_target = {};
     frame.next_entry = frame.next_at_target = 0;
     frame.folded_names = {};
+    frame.planned_names = {};
     std::reverse(frame.directories.begin(), frame.directories.end());
   }
   if (frame.directories.empty()) {

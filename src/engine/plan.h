@@ -61,8 +61,10 @@ class Plan {
     std::size_t next_entry = 0;
     std::vector<storage::Entry> at_target;
     std::size_t next_at_target = 0;
-    std::unordered_set<std::string> folded_names;  // only where case does not tell names apart
-    std::vector<Directory> directories;            // still to be entered, last one first
+    // Only where the target does not tell names apart by case: of the source, all and planned.
+    std::unordered_set<std::string> folded_names;
+    std::unordered_set<std::string> planned_names;
+    std::vector<Directory> directories;  // still to be entered, last one first
   };
 
   wherry::Result<bool> begin_next_item();
@@ -77,6 +79,7 @@ class Plan {
   wherry::Result<void> list_target(Frame& frame);
   void remove_stale_temporaries(Frame& frame);
   void plan_entry(Frame& frame, storage::Entry& entry, const storage::Entry* existing);
+  bool collides(Frame& frame, const storage::Entry& entry);
   void plan_symlink(Frame& frame, storage::Entry& entry, const storage::Entry* existing);
   void plan_followed(Frame& frame, const storage::Entry& entry, const storage::Entry* existing);
   void plan_file(Operation operation, const Frame& frame, const storage::Entry* existing);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/scratch_directory.h"
 #include "engine/test_support.h"
 
 namespace wherry::engine {
@@ -130,6 +131,25 @@ TEST_F(PlanTest, TreeIsNotCopiedIntoItself) {
   EXPECT_THAT(plan(*source_, *source_, {item("s", "s")}), ElementsAre("mkdir s: invalid"));
   EXPECT_THAT(plan(*source_, *source_, {item("s/a", "s/a")}), ElementsAre("copy s/a: invalid"));
   EXPECT_THAT(plan(*source_, *source_, {item("s", "s2")}), ElementsAre("mkdir s2", "copy s2/a"));
+}
+
+TEST_F(PlanTest, TreeIsNotCopiedIntoItselfThroughAnotherStorage) {
+  const ScratchDirectory root;
+  const auto whole = storage::open_posix(root.path()).value();
+  put_file(*whole, "s/a", "1");
+  const auto part = storage::open_posix(root.file("s")).value();
+  EXPECT_THAT(plan(*whole, *part, {item("s", "deeper")}), ElementsAre("mkdir deeper: invalid"));
+  EXPECT_THAT(plan(*part, *whole, {item("a", "s/a")}), ElementsAre("copy s/a: invalid"));
+  EXPECT_THAT(plan(*part, *whole, {item("a", "a")}), ElementsAre("copy a"));
+}
+
+TEST_F(PlanTest, NamesThatTheTargetTakesForOneDoNotReplaceEachOther) {
+  put_file(*source_, "s/Run", "1");
+  put_file(*source_, "s/run", "2");
+  HookedStorage target(*target_);
+  target.mutable_traits().case_sensitive = false;
+  EXPECT_THAT(plan(*source_, target, {item("s", "t")}),
+              ElementsAre("mkdir t", "copy t/Run", "copy t/run: already exists"));
 }
 
 TEST_F(PlanTest, TemporariesInTheSourceAreNoData) {

@@ -49,6 +49,17 @@ wherry::Result<void> remove_entry(Storage& storage, const Operation& operation) 
   return removed;
 }
 
+// A temporary that an earlier attempt or run kept, and that nobody will go on with.
+void remove_leftover(const CopyEnvironment& environment, const Operation& operation) {
+  const bool may_be =
+      environment.recovering || operation.attributes.size > environment.limits.range_bytes;
+  if (operation.kind != OperationKind::kCopyFile || !may_be || operation.target.is_root()) return;
+  const RelPath& target = operation.target;
+  // If it cannot be removed, or is not there, nothing more can be said than was said already.
+  (void)environment.target.remove_file(
+      target.parent().child(storage::temporary_name(environment.owner, target)));
+}
+
 // What transfers and deletes have in common: settled operations, and the ones that the planning
 // thread does itself.
 class PlanningThread {
@@ -187,6 +198,7 @@ class Worker {
         return;
       case Verdict::kFinal:
       case Verdict::kSkipped:
+        remove_leftover(environment_, work.operation);
         members_.settled.push_back(
             {failure_of(work.operation, verdict, side, error, attempts), std::nullopt, work.key});
         return;
@@ -209,6 +221,7 @@ class TransferRun {
 
  private:
   void plan_all();
+  bool interrupted();
   void handle(Operation operation);
   void count_found(const Operation& operation);
   void make_directory(const Operation& operation);
@@ -248,9 +261,10 @@ TransferRun::TransferRun(Storage& source, Storage& target, ItemSource<TransferIt
       options_(options),
       context_(context),
       state_(state),
-      environment_{source,           target,        options,
-                   context.limits,   context.owner, context.recovering,
-                   state.progress(), state.halted()},
+      environment_{source,           target,
+                   options,          context.limits,
+                   context.owner,    context.recovering,
+                   state.progress(), [this] { return interrupted(); }},
       groups_(target, options.durability, state),
       queue_({std::max<std::size_t>(context.limits.queue, 1),
               worker_count(context.limits, source, target), [this] { groups_.close_soon(); }},
@@ -274,6 +288,12 @@ void TransferRun::run() {
     queue_.close();
   }
   groups_.shut_down();
+}
+
+// Asked by workers in the middle of large files, during which small ones may wait for their group.
+bool TransferRun::interrupted() {
+  groups_.close_if_old();
+  return state_.check_deadline();
 }
 
 void TransferRun::plan_all() {
@@ -314,6 +334,7 @@ void TransferRun::handle(Operation operation) {
   if (state_.is_halted()) return;
   count_found(operation);
   if (operation.settled != Operation::Settled::kNo) {
+    if (context_.recovering) remove_leftover(environment_, operation);
     const bool failed = operation.settled == Operation::Settled::kFailed;
     if (failed || !thread_.done_before(operation)) thread_.settle_planned(operation);
     return;
@@ -475,7 +496,7 @@ wherry::Result<RunReport> run_delete(Storage& storage, ItemSource<DeleteItem>& i
   RunState state(context, observer, progress, false);
   GroupCommit groups(storage, Durability::kFlush, state);
   PlanningThread thread(state, groups);
-  DeletePlan plan({storage, items, options, thread.try_again()});
+  DeletePlan plan({storage, items, options, context.recovering, thread.try_again()});
   WorkerPool committer({1, 1});
   committer.submit([&groups] { groups.run(); });
   while (!state.check_deadline()) {
@@ -490,6 +511,7 @@ wherry::Result<RunReport> run_delete(Storage& storage, ItemSource<DeleteItem>& i
     }
     if (state.is_halted()) break;
     progress.files_found.fetch_add(1, std::memory_order_relaxed);
+    if (thread.done_before(**operation)) continue;
     if ((*operation)->settled != Operation::Settled::kNo)
       thread.settle_planned(**operation);
     else

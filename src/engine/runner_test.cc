@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/scratch_directory.h"
 #include "engine/test_support.h"
 #include "storage/testing/faulty.h"
@@ -144,6 +146,28 @@ TEST_F(Runner, ThousandFilesShareFewFlushesAndRecords) {
   EXPECT_EQ(faults.count(StorageOperation::kCommit), 1000u);
   EXPECT_LT(faults.count(StorageOperation::kFlush), 200u);
   EXPECT_LT(run_.observer.records.size(), 200u);
+}
+
+// Small files do not wait for the large one that is under way.
+TEST_F(Runner, GroupThatIsOldClosesWhileALargeFileIsCopied) {
+  put_file(*source_, "s/a_small", "1");
+  put_file(*source_, "s/b_large", random_bytes(20 << 20, 1));
+  run_.limits.workers = 1;
+  HookedStorage source(*source_);
+  bool small_first = false;
+  int reads = 0;
+  source.set_hook([&](StorageOperation operation) -> Result<void> {
+    if (operation != StorageOperation::kRead) return {};
+    run_.clock.advance(std::chrono::milliseconds(100));
+    // The second half of the large file waits until the small one is recorded.
+    if (++reads < 12) return {};
+    for (int i = 0; i < 10'000'000 && run_.progress->files_done == 0; ++i)
+      std::this_thread::yield();
+    small_first = run_.progress->files_done == 1;
+    return {};
+  });
+  run_.transfer(source, *target_, {item("s", "t")});
+  EXPECT_TRUE(small_first);
 }
 
 TEST_F(Runner, GroupsCloseByTheirLimits) {

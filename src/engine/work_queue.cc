@@ -78,9 +78,11 @@ void WorkQueue::take_batch(std::vector<Work>& batch) {
   const std::size_t share = ready_.size() / (2 * options_.workers);
   const std::size_t most = std::clamp<std::size_t>(share, 1, kBatchOperations);
   ByteCount bytes = 0;
-  while (!ready_.empty() && batch.size() < most && bytes < kBatchBytes) {
+  while (!ready_.empty() && batch.size() < most) {
     CHECK(in_run_.contains(ready_.front().key));
+    // A large file comes alone: what is done before it in a batch would have to wait for it.
     bytes += ready_.front().operation.attributes.size;
+    if (bytes > kBatchBytes && !batch.empty()) break;
     batch.push_back(std::move(ready_.front()));
     ready_.pop_front();
   }
