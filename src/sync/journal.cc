@@ -197,6 +197,12 @@ bool Journal::has_actions() const {
                      [](std::uint8_t decision) { return action_of(decision) != Action::kNothing; });
 }
 
+bool Journal::moves_things() const {
+  return !renames_.empty() ||
+         std::any_of(decisions_.begin(), decisions_.end(),
+                     [](std::uint8_t decision) { return (decision & kClearFirst) != 0; });
+}
+
 std::optional<std::size_t> Journal::find(std::string_view path) const {
   const std::size_t place = lower_bound(path);
   if (place == index_.size() || path_at(file_.bytes(), index_[place].offset) != path)

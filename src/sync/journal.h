@@ -117,6 +117,8 @@ class Journal {
   Action action(std::uint64_t ordinal) const { return action_of(decisions_[ordinal]); }
   // Whether anything is to be sent or recorded.
   bool has_actions() const;
+  // Whether anything is to be renamed, or put out of the way of something else.
+  bool moves_things() const;
   const std::vector<Rename>& renames() const { return renames_; }
 
   // For the plan, before sealing.

@@ -78,13 +78,13 @@ class Pass {
   bool is_vanished(const ScanResult& seen) const;
   PassReport stopped(std::string message);
   Result<PassReport> end_without_work(const Journal* journal);
-  Result<void> execute(const Journal& journal, Outcome& outcome);
+  Result<void> execute(const Journal& journal, Preparation preparation, Outcome& outcome);
   Result<void> settle(const Journal& journal, Outcome& outcome);
   Result<void> save(const Journal& journal, const Outcome& outcome);
   std::vector<Failure> due_failures(const Journal& journal, const Outcome& outcome,
                                     std::vector<std::string>& recovered) const;
   PassContext context();
-  PassRecord record() const { return {report_, parts_.clock.now(), is_full_}; }
+  PassRecord record() const { return {report_, parts_.clock.now(), is_full_, {}}; }
   template <class Work>
   auto timed(Phase phase, Work work);
 
@@ -161,7 +161,8 @@ Result<void> Pass::finish_journal(const Journal& journal, const PassRecord& earl
   report_.counts = found.counts;
   is_partial_ = !earlier.full;
   Outcome outcome(journal.entry_count());
-  TRY(execute(journal, outcome), "finish pass {} of sync '{}'", report_.number, definition_.name);
+  TRY(execute(journal, earlier.preparation, outcome), "finish pass {} of sync '{}'", report_.number,
+      definition_.name);
   return settle(journal, outcome);
 }
 
@@ -256,7 +257,7 @@ Result<bool> Pass::brake(const ScanResult& seen, std::uint64_t gone) {
 
 // --- Doing it ---
 
-Result<void> Pass::execute(const Journal& journal, Outcome& outcome) {
+Result<void> Pass::execute(const Journal& journal, Preparation preparation, Outcome& outcome) {
   const PassContext shared = context();
   TRY_ASSIGN(auto stored, parts_.store.submissions(definition_.name, report_.number));
   Batches batches(shared, journal, outcome, std::move(stored));
@@ -265,8 +266,11 @@ Result<void> Pass::execute(const Journal& journal, Outcome& outcome) {
     TRY(target.make_root(), "make the target's directory");
     TRY(batches.send(Submission::Kind::kClear));
     TRY(batches.wait());
-    TRY(target.archive_in_the_way());
-    TRY(target.make_and_rename());
+    if (!preparation.is_done) TRY(target.archive_in_the_way());
+    TRY(target.make_and_rename(preparation));
+    if (preparation.is_done || !journal.moves_things()) return shared.reach("prepared");
+    preparation.is_done = true;
+    TRY(parts_.store.put_preparation(definition_.name, report_.number, preparation));
     return shared.reach("prepared");
   });
   if (!done) return done;
@@ -411,7 +415,7 @@ Result<PassReport> Pass::run() {
   TRY(writer.seal(*journal, {report_.number, catalog_identity(catalog_.get())}));
   if (parts_.fault) TRY(parts_.fault("sealed"));
   Outcome outcome(journal->entry_count());
-  TRY(execute(*journal, outcome), "pass {} of sync '{}'", report_.number, definition_.name);
+  TRY(execute(*journal, {}, outcome), "pass {} of sync '{}'", report_.number, definition_.name);
   TRY(settle(*journal, outcome));
   return report_;
 }

@@ -444,18 +444,19 @@ TEST_F(PassTest, AnEndpointThatCannotRenameGetsACopyInTheEnd) {
   expect_nothing_due();
 }
 
-TEST_F(PassTest, AFailedRenameLeavesTheCatalogAsItWas) {
-  write("run/one", "1");
-  write("run/two", "2");
+TEST_F(PassTest, ARenameThatFailsIsNotRecordedAndIsCopiedInTheNextPass) {
+  definition_.deletions = Deletions::kPropagate;
+  for (const char* name : {"run/one", "run/two", "x", "y", "z"}) write(name, name);
   run();
   service_.can_rename = false;
   rename("run", "moved");
   EXPECT_EQ(run().end, PassEnd::kIncomplete);
   EXPECT_TRUE(catalog()->find("run").value().has_value());
   EXPECT_FALSE(catalog()->find("moved").value().has_value());
-  service_.can_rename = true;
-  clock_.advance(std::chrono::hours(1));
+  service_.forget();
   EXPECT_EQ(run().end, PassEnd::kDone);
+  EXPECT_THAT(service_.copied, ElementsAre("moved/one", "moved/two"));
+  EXPECT_THAT(service_.deleted, ElementsAre("run"));
   expect_mirrored();
   expect_nothing_due();
 }
@@ -825,6 +826,44 @@ TEST_F(CrashTest, AJournalOfAnotherCatalogIsNotApplied) {
   fault_ = nullptr;
   fs::remove(scratch_.file("mirror.catalog"));
   EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
+TEST_F(CrashTest, ARenameThatFailedIsNotTakenForDoneWhenItsFilesWereCopied) {
+  definition_.deletions = Deletions::kPropagate;
+  for (const char* name : {"run/one", "run/two", "x", "y", "z"}) write(name, name);
+  run();
+  rename("run", "moved");
+  write("moved/two", "changed");
+  service_.can_rename = false;
+  fault_ = [](std::string_view point) -> Result<void> {
+    return point == "transferred" ? make_error(Code::kUnavailable, "crash") : Result<void>();
+  };
+  EXPECT_FALSE(try_run());
+  EXPECT_TRUE(fs::exists(at_target("moved/two")));
+  fault_ = nullptr;
+  run();
+  run();
+  expect_mirrored();
+  expect_nothing_due();
+}
+
+TEST_F(CrashTest, WhatTookThePlaceOfSomethingIsNotArchivedWhenThePassIsFinished) {
+  definition_.deletions = Deletions::kArchive;
+  for (const char* name : {"b/one", "b/two", "b/three", "x", "y", "z"}) write(name, name);
+  run();
+  // The target lost the file that is to be put aside: the first run finds nothing to archive.
+  fs::remove(at_target("x"));
+  remove("x");
+  write("x/inside", "1");
+  fault_ = [](std::string_view point) -> Result<void> {
+    return point == "transferred" ? make_error(Code::kUnavailable, "crash") : Result<void>();
+  };
+  EXPECT_FALSE(try_run());
+  EXPECT_TRUE(fs::exists(at_target("x/inside")));
+  fault_ = nullptr;
+  run();
   expect_mirrored();
   expect_nothing_due();
 }

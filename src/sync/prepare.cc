@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sync/prepare.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "sync/plan.h"
 
@@ -45,23 +47,54 @@ Result<void> TargetTree::ensure_directory(const RelPath& path) {
   if (made) return {};
   if (made.error().code != Code::kAlreadyExists) return std::move(made).error();
   TRY_ASSIGN(const tasks::FileInfo there, context_.service.stat(endpoint, path));
-  if (there.attributes.type == storage::EntryType::kDirectory) return {};
-  return make_error(Code::kAlreadyExists, "'{}' is in the way at the target and is no directory",
-                    escape_bytes(path.text()));
+  if (there.attributes.type == storage::EntryType::kDirectory && !there.is_link) return {};
+  // Outside of the target's own directory a link may well stand for a directory.
+  const RelPath& root = context_.definition.target.path;
+  if (!path.is_within(root) || path == root) {
+    if (there.attributes.type == storage::EntryType::kDirectory) return {};
+    return make_error(Code::kAlreadyExists, "'{}' is in the way at the target and is no directory",
+                      escape_bytes(path.text()));
+  }
+  // A file or link that the catalog does not know. It is put aside rather than overwritten, and
+  // certainly not followed.
+  TRY(archive(path.relative_to(root).text()), "clear the way for a directory");
+  return context_.service.make_directory(endpoint, path);
 }
 
-Result<void> TargetTree::make_and_rename() {
-  for (const Rename& item : journal_.renames()) {
-    if (item.is_directory) TRY(rename(item));
-  }
-  TRY(make_directories(Which::kEmpty));
-  for (const Rename& item : journal_.renames()) {
-    if (!item.is_directory) TRY(rename(item));
+Result<void> TargetTree::make_and_rename(Preparation& preparation) {
+  TRY(rename_all(Which::kDirectories, preparation));
+  TRY(make_directories(Directories::kEmpty));
+  return rename_all(Which::kFiles, preparation);
+}
+
+Result<void> TargetTree::rename_all(Which which, Preparation& preparation) {
+  auto& failed = preparation.failed_renames;
+  for (std::uint64_t i = 0; i < journal_.renames().size(); ++i) {
+    const Rename& item = journal_.renames()[i];
+    if (item.is_directory != (which == Which::kDirectories)) continue;
+    Result<void> done;
+    if (std::find(failed.begin(), failed.end(), i) != failed.end()) {
+      outcome_.fail(item.to, fmt::format("rename '{}': it failed", escape_bytes(item.from)));
+      continue;
+    }
+    if (!preparation.is_done) done = rename(item);
+    if (done) {
+      outcome_.confirmed[item.added] = true;
+      if (item.removed != kNowhere) outcome_.confirmed[item.removed] = true;
+      continue;
+    }
+    if (ends_the_pass(done.error())) return done;
+    outcome_.fail(item.to, std::move(done)
+                               .error()
+                               .with_context(fmt::format("rename '{}'", escape_bytes(item.from)))
+                               .message);
+    failed.push_back(i);
+    TRY(context_.store.put_preparation(context_.definition.name, context_.pass, preparation));
   }
   return {};
 }
 
-Result<void> TargetTree::make_remaining() { return make_directories(Which::kAll); }
+Result<void> TargetTree::make_remaining() { return make_directories(Directories::kAll); }
 
 bool TargetTree::has_copies(const std::string& path) const {
   const auto record = journal_.find(path);
@@ -85,7 +118,7 @@ bool TargetTree::has_confirmed(const std::string& path) const {
   return false;
 }
 
-Result<void> TargetTree::make_directories(Which which) {
+Result<void> TargetTree::make_directories(Directories which) {
   bool announced = false;
   return for_entries(
       journal_,
@@ -94,11 +127,11 @@ Result<void> TargetTree::make_directories(Which which) {
         if (journal_.action(ordinal) != Action::kMakeDirectory || outcome_.confirmed[ordinal])
           return {};
         const std::string path = join(directory, entry.name);
-        if (which == Which::kEmpty ? has_copies(path) : has_confirmed(path)) {
-          outcome_.confirmed[ordinal] = which == Which::kAll;
+        if (which == Directories::kEmpty ? has_copies(path) : has_confirmed(path)) {
+          outcome_.confirmed[ordinal] = which == Directories::kAll;
           return {};
         }
-        if (which == Which::kEmpty && !announced)
+        if (which == Directories::kEmpty && !announced)
           log_info("sync {}: creating empty directories", context_.definition.name);
         announced = true;
         auto made = ensure_directory(context_.at_target(path));
@@ -106,7 +139,7 @@ Result<void> TargetTree::make_directories(Which which) {
           outcome_.confirmed[ordinal] = true;
         } else if (ends_the_pass(made.error())) {
           return std::move(made).error();
-        } else if (which == Which::kAll) {  // the first try was not the last
+        } else if (which == Directories::kAll) {  // the first try was not the last
           outcome_.fail(path, made.error().message);
         }
         return {};
@@ -114,29 +147,16 @@ Result<void> TargetTree::make_directories(Which which) {
 }
 
 // The plan has seen that the new path was free. If it is taken now, an earlier run of this pass has
-// done the rename already.
+// done the rename already: nothing else has been done at the target by then.
 Result<void> TargetTree::rename(const Rename& item) {
   TRY(context_.reach("before rename"));
   const tasks::EndpointId& endpoint = context_.definition.target.endpoint;
   const RelPath to = context_.at_target(item.to);
-  Result<void> done;
-  if (auto there = context_.service.stat(endpoint, to); !there) {
-    if (there.error().code != Code::kNotFound) done = std::move(there).error();
-    if (done) done = ensure_directory(to.parent());
-    if (done) done = context_.service.rename(endpoint, context_.at_target(item.from), to);
-  }
-  if (!done) {
-    if (ends_the_pass(done.error())) return done;
-    outcome_.fail(item.to, std::move(done)
-                               .error()
-                               .with_context(fmt::format("rename '{}'", escape_bytes(item.from)))
-                               .message);
-    return {};
-  }
+  if (const auto there = context_.service.stat(endpoint, to)) return {};
+  TRY(ensure_directory(to.parent()));
+  TRY(context_.service.rename(endpoint, context_.at_target(item.from), to));
   log_info("sync {}: renamed {} to {}", context_.definition.name, escape_bytes(item.from),
            escape_bytes(item.to));
-  outcome_.confirmed[item.added] = true;
-  if (item.removed != kNowhere) outcome_.confirmed[item.removed] = true;
   return {};
 }
 

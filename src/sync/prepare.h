@@ -21,16 +21,21 @@ class TargetTree {
   // Moves directories and files out of the way of something of another type, where deletions are
   // not wanted.
   Result<void> archive_in_the_way();
-  // Directory renames, directories that no file will bring, then file renames.
-  Result<void> make_and_rename();
+  // Directory renames, directories that no file will bring, then file renames. Those that
+  // `preparation` knows to have failed in an earlier run of the pass are not tried again, and when
+  // it is done, none is: files may have been copied since to where they were to go. New failures
+  // are stored in it at once.
+  Result<void> make_and_rename(Preparation& preparation);
   // After the transfers: directories of which no file arrived.
   Result<void> make_remaining();
   Result<void> archive_removed();
 
  private:
-  enum class Which { kEmpty, kAll };
-  Result<void> make_directories(Which which);
-  Result<void> rename(const Rename& rename);
+  enum class Directories { kEmpty, kAll };
+  Result<void> make_directories(Directories which);
+  enum class Which { kDirectories, kFiles };
+  Result<void> rename_all(Which which, Preparation& preparation);
+  Result<void> rename(const Rename& item);
   Result<void> archive(const std::string& path);
   // Answers whether the directory is there; a failure is entered in the outcome.
   Result<void> ensure_directory(const RelPath& path);

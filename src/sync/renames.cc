@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "catalog/diff.h"
@@ -11,6 +12,8 @@ namespace wherry::sync {
 namespace {
 
 using catalog::EntryType;
+
+using FailedPaths = std::unordered_set<std::string_view>;
 
 bool is_within(std::string_view path, std::string_view ancestor) {
   return path.starts_with(ancestor) &&
@@ -72,9 +75,11 @@ RelPath at_target(const PlanRequest& request, const std::string& path) {
   return request.definition.target.path.join(RelPath::from_normal(path));
 }
 
-// Whether the target can do `from` -> `to` now without touching anything else.
-bool is_safe(const PlanRequest& request, const std::string& from, const std::string& to,
-             const JournalEntry* file) {
+// Whether the target can do `from` -> `to` now without touching anything else. One that failed
+// before is copied instead.
+bool is_safe(const PlanRequest& request, const FailedPaths& failed, const std::string& from,
+             const std::string& to, const JournalEntry* file) {
+  if (failed.contains(to)) return false;
   const tasks::EndpointId& endpoint = request.definition.target.endpoint;
   const auto old = request.service.stat(endpoint, at_target(request, from));
   if (!old || old->is_link) return false;
@@ -87,6 +92,7 @@ bool is_safe(const PlanRequest& request, const std::string& from, const std::str
 }
 
 Result<std::vector<DirectoryMatch>> match_directories(const PlanRequest& request,
+                                                      const FailedPaths& failed,
                                                       const Journal& journal) {
   std::vector<Moved> removed = directories_in_state(journal, EntryState::kRemoved);
   std::vector<DirectoryMatch> matches;
@@ -101,7 +107,7 @@ Result<std::vector<DirectoryMatch>> match_directories(const PlanRequest& request
     const auto record = journal.find(added.path);
     if (!record || journal.directory(*record).unreadable) continue;
     TRY_ASSIGN(const bool same, holds_the_same(request, journal, old->path, *record));
-    if (!same || !is_safe(request, old->path, added.path, nullptr)) continue;
+    if (!same || !is_safe(request, failed, old->path, added.path, nullptr)) continue;
     matches.push_back({std::move(old->path), added.path});
     old->path.clear();
   }
@@ -208,8 +214,8 @@ struct GoneFile {
 
 class FileMatcher {
  public:
-  FileMatcher(const PlanRequest& request, Journal& journal)
-      : request_(request), journal_(journal) {}
+  FileMatcher(const PlanRequest& request, const FailedPaths& failed, Journal& journal)
+      : request_(request), failed_(failed), journal_(journal) {}
 
   Result<void> run() {
     TRY(collect());
@@ -288,7 +294,7 @@ class FileMatcher {
     rename.removed = old->ordinal;
     std::string now_at;
     TRY(find_paths(*old, rename.from, now_at));
-    if (!is_safe(request_, now_at, rename.to, &entry)) return false;
+    if (!is_safe(request_, failed_, now_at, rename.to, &entry)) return false;
     old->used = true;
     journal_.decide(ordinal, static_cast<std::uint8_t>(Action::kRename));
     if (rename.removed != kNowhere)
@@ -316,6 +322,7 @@ class FileMatcher {
   }
 
   const PlanRequest& request_;
+  const FailedPaths& failed_;
   Journal& journal_;
   std::vector<GoneFile> gone_;
 };
@@ -325,13 +332,15 @@ class FileMatcher {
 Result<std::unique_ptr<Journal>> find_renames(const PlanRequest& request, JournalWriter& writer) {
   TRY_ASSIGN(auto journal, writer.view());
   if (!request.definition.renames || request.catalog == nullptr) return journal;
-  TRY_ASSIGN(const auto matches, match_directories(request, *journal));
+  FailedPaths failed;
+  for (const Failure& failure : request.failures) failed.insert(failure.path);
+  TRY_ASSIGN(const auto matches, match_directories(request, failed, *journal));
   if (!matches.empty()) {
     for (const DirectoryMatch& match : matches) TRY(rebase(request, *journal, match, writer));
     TRY_ASSIGN(journal, writer.view());
     decide_directory_renames(matches, *journal);
   }
-  TRY(FileMatcher(request, *journal).run());
+  TRY(FileMatcher(request, failed, *journal).run());
   return journal;
 }
 

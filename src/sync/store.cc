@@ -26,6 +26,7 @@ constexpr Migration kMigrations[] = {
      "  label text not null, started_ns integer not null, ended_ns integer not null,"
      "  outcome text not null, message text not null, resumed integer not null,"
      "  is_full integer not null, counts text not null, phases_ns text not null,"
+     "  is_prepared integer not null default 0, failed_renames text not null default '',"
      "  primary key (sync, number)) without rowid;"
      "create table sync_submission ("
      "  sync text not null references sync (name) on delete cascade, pass integer not null,"
@@ -301,17 +302,23 @@ std::vector<PassRecord> select_passes(soci::session& sql, const std::string& syn
   using soci::into;
   std::vector<PassRecord> records;
   long long number = 0, started = 0, ended = 0;
-  int resumed = 0, full = 0;
-  std::string label, outcome, message, counts, phases;
+  int resumed = 0, full = 0, prepared = 0;
+  std::string label, outcome, message, counts, phases, failed_renames;
   soci::statement statement =
       (sql.prepare << "select number, label, started_ns, ended_ns, outcome, message, resumed,"
-                      " is_full, counts, phases_ns from sync_pass where sync = :sync and " +
+                      " is_full, counts, phases_ns, is_prepared, failed_renames"
+                      " from sync_pass where sync = :sync and " +
                           condition + " order by number desc limit :limit",
        soci::use(sync), soci::use(limit), into(number), into(label), into(started), into(ended),
-       into(outcome), into(message), into(resumed), into(full), into(counts), into(phases));
+       into(outcome), into(message), into(resumed), into(full), into(counts), into(phases),
+       into(prepared), into(failed_renames));
   statement.execute();
   while (statement.fetch()) {
     PassRecord record;
+    record.preparation.is_done = prepared != 0;
+    split(failed_renames, ' ', [&](std::string_view word) {
+      record.preparation.failed_renames.push_back(parse_number(word));
+    });
     record.report.number = static_cast<std::uint64_t>(number);
     record.report.label = label;
     record.report.started = from_ns(started);
@@ -526,6 +533,22 @@ Result<void> Store::put_submission(std::string_view sync, std::uint64_t pass,
            " :submission, :task)",
         soci::use(key), soci::use(number), soci::use(sequence), soci::use(kind), soci::use(first),
         soci::use(count), soci::use(submission.submission_id), soci::use(submission.task_id);
+    return {};
+  });
+}
+
+Result<void> Store::put_preparation(std::string_view sync, std::uint64_t pass,
+                                    const Preparation& preparation) {
+  const std::string key(sync);
+  return database_.write([&](soci::session& sql) -> Result<void> {
+    const auto number = static_cast<long long>(pass);
+    const int done = preparation.is_done ? 1 : 0;
+    std::string failed;
+    for (const std::uint64_t index : preparation.failed_renames)
+      failed += fmt::format("{} ", index);
+    sql << "update sync_pass set is_prepared = :done, failed_renames = :failed"
+           " where sync = :sync and number = :number",
+        soci::use(done), soci::use(failed), soci::use(key), soci::use(number);
     return {};
   });
 }

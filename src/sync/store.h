@@ -27,6 +27,13 @@ struct Submission {
   tasks::TaskId task_id;  // empty until the service has answered
 };
 
+// How far the single operations have come that go before the transfers. They cannot be told from
+// their effects any more once files have been copied.
+struct Preparation {
+  bool is_done = false;
+  std::vector<std::uint64_t> failed_renames;  // indices into Journal::renames()
+};
+
 struct Failure {
   std::string path;
   int attempts = 0;
@@ -39,6 +46,7 @@ struct PassRecord {
   PassReport report;
   std::optional<TimePoint> ended;
   bool full = false;  // looked at every file
+  Preparation preparation;
 };
 
 // Safe for concurrent calls.
@@ -67,6 +75,9 @@ class Store {
   Result<std::vector<Submission>> submissions(std::string_view sync, std::uint64_t pass);
   Result<void> put_submission(std::string_view sync, std::uint64_t pass,
                               const Submission& submission);
+
+  Result<void> put_preparation(std::string_view sync, std::uint64_t pass,
+                               const Preparation& preparation);
 
   Result<std::vector<Failure>> failures(std::string_view sync);
 

@@ -88,7 +88,7 @@ std::map<std::string, std::string> SyncFixture::tree(const std::string& root) {
   std::map<std::string, std::string> found;
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator();
        ++it) {
-    const std::string path = fs::relative(it->path(), root).string();
+    const std::string path = it->path().lexically_relative(root).string();
     if (path == kArchiveDirectory) {
       it.disable_recursion_pending();
     } else if (it->is_symlink()) {

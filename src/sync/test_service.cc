@@ -156,10 +156,11 @@ void TestService::copy(Work& work, std::uint64_t ordinal) {
   if (!bytes) return fail(work, ordinal, "PERMISSION_DENIED", true);
   if (work.task.transfer_options.sync_level == engine::SyncLevel::kChecksum) {
     const auto there = read_file(to, UINT64_MAX);
-    if (there && *there == *bytes) return;
+    if (!fs::is_symlink(to) && there && *there == *bytes) return;
   }
   struct stat status;
   ::stat(from.c_str(), &status);
+  if (fs::is_symlink(to)) fs::remove(to, problem);  // replaced, not followed
   std::ofstream file(to, std::ios::binary | std::ios::trunc);
   file << *bytes;
   file.close();
