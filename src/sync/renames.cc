@@ -75,11 +75,13 @@ RelPath at_target(const PlanRequest& request, const std::string& path) {
   return request.definition.target.path.join(RelPath::from_normal(path));
 }
 
-// Whether the target can do `from` -> `to` now without touching anything else. One that failed
-// before is copied instead.
+// Whether the target can do `from` -> `to` now without touching anything else. What failed before,
+// or lies in a directory that did, is copied instead.
 bool is_safe(const PlanRequest& request, const FailedPaths& failed, const std::string& from,
              const std::string& to, const JournalEntry* file) {
-  if (failed.contains(to)) return false;
+  for (RelPath path = RelPath::from_normal(to); !path.is_root(); path = path.parent()) {
+    if (failed.contains(path.text())) return false;
+  }
   const tasks::EndpointId& endpoint = request.definition.target.endpoint;
   const auto old = request.service.stat(endpoint, at_target(request, from));
   if (!old || old->is_link) return false;
