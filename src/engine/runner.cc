@@ -164,6 +164,8 @@ class Worker {
     }
     auto copied = copier_.copy(work.operation, work.attempts + 1);
     if (copied) {
+      // Nobody needs what an earlier run had begun.
+      if (copied->was_there) remove_leftover(environment_, work.operation);
       members_.finished.push_back({std::move(work), std::move(copied).value()});
       return;
     }

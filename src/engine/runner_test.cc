@@ -455,6 +455,17 @@ TEST_F(Runner, RunKilledAnywhereIsFinishedByTheNext) {
   EXPECT_LT(killed, kPoints);
 }
 
+TEST_F(Runner, LeftoverOfAFileThatSomebodyElseHasCopiedMeanwhileIsRemoved) {
+  put_file(*source_, "s", "content");
+  put_file(*target_, "t", "content");
+  run_.recovering = true;
+  const std::string leftover = storage::temporary_name(run_.context().owner, path("t"));
+  put_file(*target_, leftover, "con");
+  EXPECT_EQ(run_.transfer(*source_, *target_, {item("s", "t")}).failed, 0u);
+  EXPECT_EQ(content_of(*target_, "t"), "content");
+  EXPECT_FALSE(exists(*target_, leftover));
+}
+
 // Failures at random, then a power cut: what is recorded as done is there, and what is there is
 // whole. (No flipped bits: one in a write and one in reading it back can make up for each other.)
 TEST_F(Runner, RandomFaultsTearAndLoseNothing) {
