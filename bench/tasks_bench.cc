@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -119,7 +120,7 @@ void run(const std::string& folder) {
 }  // namespace wherry
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : ".";
+  const std::string folder = std::filesystem::absolute(argc > 1 ? argv[1] : ".").string();
   wherry::run(folder);
   for (const char* name : {"/bench.db", "/bench.db-wal", "/bench.db-shm"})
     ::unlink((folder + name).c_str());
