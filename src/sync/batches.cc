@@ -251,7 +251,9 @@ Result<void> Batches::confirm(const Submission& submission) {
                       ++outcome_.failed;
                       if (outcome_.problems.size() < kMaxProblems)
                         outcome_.problems.push_back({join(directory, entry.name), ended});
-                    } else if (submission.kind != Submission::Kind::kClear) {
+                    } else if (submission.kind == Submission::Kind::kClear) {
+                      outcome_.cleared[ordinal] = true;
+                    } else {
                       outcome_.confirmed[ordinal] = true;
                     }
                     return ++item < submission.count;

@@ -23,9 +23,10 @@ using FaultHook = std::function<Result<void>(std::string_view point)>;
 
 // What a pass has achieved so far.
 struct Outcome {
-  explicit Outcome(std::uint64_t entries) : confirmed(entries) {}
+  explicit Outcome(std::uint64_t entries) : confirmed(entries), cleared(entries) {}
 
   std::vector<bool> confirmed;    // by ordinal: the target is as the entry says
+  std::vector<bool> cleared;      // by ordinal: what had the name before is gone from the target
   std::vector<Failure> failures;  // single files; attempts and next_try are set at the end
   std::uint64_t failed = 0;
   std::vector<Problem> problems;

@@ -266,7 +266,7 @@ Result<void> Pass::execute(const Journal& journal, Preparation preparation, Outc
     TRY(target.make_root(), "make the target's directory");
     TRY(batches.send(Submission::Kind::kClear));
     TRY(batches.wait());
-    if (!preparation.is_done) TRY(target.archive_in_the_way());
+    TRY(target.archive_in_the_way(preparation));
     TRY(target.make_and_rename(preparation));
     if (preparation.is_done || !journal.moves_things()) return shared.reach("prepared");
     preparation.is_done = true;
@@ -294,7 +294,8 @@ Result<void> Pass::save(const Journal& journal, const Outcome& outcome) {
   const SaveRequest request{catalog_.get(),
                             journal,
                             outcome.confirmed,
-                            {definition_.name, report_.number, rules_.fingerprint()}};
+                            {definition_.name, report_.number, rules_.fingerprint()},
+                            outcome.cleared};
   return save_catalog(request, parts_.files.catalog(definition_.name));
 }
 

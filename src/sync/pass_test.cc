@@ -523,6 +523,48 @@ TEST_F(PassTest, TypeChangesReplaceWhatWasThere) {
   }
 }
 
+// What was cleared for something that then failed is not at the target any more, whatever the
+// catalog knew: the source may go back to it.
+TEST_F(PassTest, WhatGaveWayToSomethingThatFailedIsSentAgain) {
+  for (const Deletions deletions : {Deletions::kKeep, Deletions::kPropagate, Deletions::kArchive}) {
+    definition_.deletions = deletions;
+    write("d/f", "1");
+    write("other", "2");
+    ASSERT_EQ(run().end, PassEnd::kDone);
+    rename("d", "aside");
+    write("d", "a file");
+    service_.failing_targets = {"d"};
+    PassOptions anything;
+    anything.allow_deletions = true;
+    EXPECT_EQ(run(anything).end, PassEnd::kIncomplete);
+    service_.failing_targets.clear();
+    remove("d");
+    rename("aside", "d");
+    EXPECT_EQ(run(anything).end, PassEnd::kDone);
+    EXPECT_TRUE(fs::exists(at_target("d/f"))) << to_string(deletions);
+    remove("d");
+    run(anything);
+  }
+}
+
+TEST_F(PassTest, WhatAFailedDeletionHasLeftIsNotBelieved) {
+  definition_.deletions = Deletions::kPropagate;
+  write("d/f", "1");
+  write("d/g", "2");
+  write("other", "3");
+  run();
+  rename("d", "../aside");
+  service_.failing_deletes = {"d"};
+  PassOptions anything;
+  anything.allow_deletions = true;
+  EXPECT_EQ(run(anything).end, PassEnd::kIncomplete);
+  service_.failing_deletes.clear();
+  rename("../aside", "d");
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(PassTest, AThousandEmptyDirectoriesAreMadeOnce) {
   for (int i = 0; i < 1000; ++i) make_directory(fmt::format("{}/{}", i % 10, i));
   run();

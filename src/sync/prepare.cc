@@ -176,7 +176,7 @@ Result<void> TargetTree::archive(const std::string& path) {
   return {};
 }
 
-Result<void> TargetTree::archive_in_the_way() {
+Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
   return for_entries(journal_,
                      [&](std::uint64_t ordinal, std::string_view directory,
                          const JournalEntry& entry) -> Result<void> {
@@ -185,9 +185,11 @@ Result<void> TargetTree::archive_in_the_way() {
                        if (context_.definition.deletions == Deletions::kPropagate ||
                            (!was_directory && context_.definition.deletions == Deletions::kKeep))
                          return {};
-                       auto moved = archive(join(directory, entry.name));
+                       Result<void> moved;
+                       if (!preparation.is_done) moved = archive(join(directory, entry.name));
                        if (!moved && ends_the_pass(moved.error())) return moved;
                        // A failure shows again, with its reason, when the way is not free.
+                       if (moved) outcome_.cleared[ordinal] = true;
                        return {};
                      });
 }

@@ -20,7 +20,7 @@ class TargetTree {
   Result<void> make_root();
   // Moves directories and files out of the way of something of another type, where deletions are
   // not wanted.
-  Result<void> archive_in_the_way();
+  Result<void> archive_in_the_way(const Preparation& preparation);
   // Directory renames, directories that no file will bring, then file renames. Those that
   // `preparation` knows to have failed in an earlier run of the pass are not tried again, and when
   // it is done, none is: files may have been copied since to where they were to go. New failures

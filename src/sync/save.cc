@@ -19,8 +19,17 @@ struct Child {
   enum class Source {
     kWalk,   // by its record in the journal, or as the catalog has it
     kCarry,  // as the catalog has it, whatever the journal says
+    kDoubt,  // its names only, because the target may not have all of it any more
   } source = Source::kWalk;
 };
+
+// Makes sure that it differs from whatever the source has.
+void disbelieve(Entry& entry) {
+  if (entry.observation.type == EntryType::kDirectory) return;
+  entry.observation.mtime_ns = -1;  // as no file has it; 0 would stand for not known
+  entry.observation.ctime_ns = 0;
+  entry.observation.inode = 0;
+}
 
 // Writes the merged tree, depth first, which is the order of a catalog. Holds, for each level, the
 // names of the sub-directories still to come.
@@ -72,6 +81,17 @@ class Merger {
                        });
   }
 
+  // The whole subtree as names of which nothing is believed: what the source has of it is due.
+  Result<void> doubt(const std::string& path) {
+    catalog::DirectoryEntries old;
+    return for_subtree(*before_, path,
+                       [&](std::uint64_t position, const catalog::Directory&) -> Result<void> {
+                         TRY(before_->read(position, old));
+                         for (Entry& entry : old.entries) disbelieve(entry);
+                         return writer_.add(old.directory, old.entries);
+                       });
+  }
+
   Result<void> write_unchanged(const std::string& path, const std::string& old_path) {
     std::vector<Child> children;
     {
@@ -95,7 +115,17 @@ class Merger {
     for (const Child& child : children) {
       const std::string name = join(path, child.name);
       const std::string old_name = join(old_path, child.name);
-      TRY(child.source == Child::Source::kWalk ? write(name, old_name) : carry(old_name, name));
+      switch (child.source) {
+        case Child::Source::kWalk:
+          TRY(write(name, old_name));
+          break;
+        case Child::Source::kCarry:
+          TRY(carry(old_name, name));
+          break;
+        case Child::Source::kDoubt:
+          TRY(doubt(old_name));
+          break;
+      }
     }
     return {};
   }
@@ -147,7 +177,17 @@ class Merger {
       const bool is_old = o < old.size() && old[o].name == entry.name;
       if (!is_applied(ordinal)) {
         applied.all = false;
-        if (is_old) keep(Child::Source::kCarry);
+        if (!is_old) continue;
+        const bool is_gone = request_.cleared[ordinal];
+        const bool is_doubtful = journal_.action(ordinal) == Action::kDelete ||
+                                 (journal_.decision(ordinal) & kClearFirst) != 0;
+        applied.any = applied.any || is_gone || is_doubtful;
+        if (is_gone) {
+          ++o;
+        } else {
+          keep(is_doubtful ? Child::Source::kDoubt : Child::Source::kCarry);
+          if (is_doubtful) disbelieve(entries.back());
+        }
         continue;
       }
       applied.any = true;

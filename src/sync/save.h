@@ -26,9 +26,11 @@ struct SaveRequest {
   const Journal& journal;
   const std::vector<bool>& confirmed;  // by ordinal
   CatalogNote note;
+  const std::vector<bool>& cleared;  // by ordinal: what had the name before is gone
 };
 
-// Replaces the catalog at `path`. What was not confirmed keeps its old entry, or has none.
+// Replaces the catalog at `path`. What was not confirmed keeps its old entry, or has none. Of what
+// a failed deletion may have left only a part, the names stay and nothing else is believed.
 Result<void> save_catalog(const SaveRequest& request, const std::string& path);
 
 }  // namespace wherry::sync

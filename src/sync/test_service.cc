@@ -185,10 +185,17 @@ void TestService::run(Work& work) {
     return;
   }
   for (std::uint64_t i = 0; i < work.transfers.size(); ++i) copy(work, i);
-  for (const engine::DeleteItem& item : work.deletes) {
+  for (std::uint64_t i = 0; i < work.deletes.size(); ++i) {
+    const RelPath& path = work.deletes[i].path;
+    const std::string at = host_path(work.task.source_endpoint, path).value();
     std::error_code problem;
-    fs::remove_all(host_path(work.task.source_endpoint, item.path).value(), problem);
-    deleted.push_back(item.path.text());
+    if (failing_deletes.contains(path.text())) {
+      fs::remove(fs::directory_iterator(at)->path(), problem);
+      fail(work, i, "PERMISSION_DENIED", false);
+      continue;
+    }
+    fs::remove_all(at, problem);
+    deleted.push_back(path.text());
   }
 }
 

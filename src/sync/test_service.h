@@ -23,6 +23,7 @@ class TestService : public tasks::TransferService {
   // --- Faults and observations. Paths are those within the endpoint. ---
   std::set<std::string> failing_sources;  // reported as skipped source errors
   std::set<std::string> failing_targets;  // fail the task
+  std::set<std::string> failing_deletes;  // one file below is deleted, then the task fails
   bool fail_tasks = false;                // tasks end FAILED before any file
   bool is_remote = false;                 // no host_directory
   bool can_rename = true;
