@@ -250,14 +250,8 @@ class SqliteDatabase : public Database {
   explicit SqliteDatabase(const Options& options) : options_(options) {}
 
   Result<void> open_sessions() {
-    TRY_ASSIGN(writer_, open_session(options_, Purpose::kWriting));
-    if (options_.path == kInMemory) return {};
     CHECK(options_.sessions > 0);
-    for (std::size_t i = 0; i < options_.sessions; ++i) {
-      TRY_ASSIGN(auto reader, open_session(options_, Purpose::kReading));
-      idle_readers_.push_back(reader.get());
-      readers_.push_back(std::move(reader));
-    }
+    TRY_ASSIGN(writer_, open_session(options_, Purpose::kWriting));
     return {};
   }
 
@@ -271,15 +265,15 @@ class SqliteDatabase : public Database {
       const std::lock_guard lock(writing_);
       return write_with(body);
     }
-    if (readers_.empty()) {  // in memory: the one session serves all
+    if (options_.path == kInMemory) {  // the one session serves all
       const std::lock_guard lock(writing_);
       TRY(run_script(*writer_, "pragma query_only = on", options_.path));
       auto done = read_with(*writer_, body);
       TRY(run_script(*writer_, "pragma query_only = off", options_.path));
       return done;
     }
-    soci::session& reader = borrow_reader();
-    auto done = read_with(reader, body);
+    TRY_ASSIGN(soci::session* const reader, borrow_reader());
+    auto done = read_with(*reader, body);
     give_back(reader);
     return done;
   }
@@ -320,18 +314,26 @@ class SqliteDatabase : public Database {
     CHECK(done || sqlite_api::sqlite3_get_autocommit(handle_of(sql)) != 0);
   }
 
-  soci::session& borrow_reader() {
+  // Sessions are opened when they are first needed: each parses the whole schema, and a short
+  // command seldom needs a second one.
+  Result<soci::session*> borrow_reader() {
     std::unique_lock lock(readers_mutex_);
-    reader_returned_.wait(lock, [this] { return !idle_readers_.empty(); });
+    const auto may_open = [this] { return readers_.size() < options_.sessions; };
+    reader_returned_.wait(lock, [&] { return !idle_readers_.empty() || may_open(); });
+    if (idle_readers_.empty()) {
+      TRY_ASSIGN(auto opened, open_session(options_, Purpose::kReading));
+      idle_readers_.push_back(opened.get());
+      readers_.push_back(std::move(opened));
+    }
     soci::session* reader = idle_readers_.back();
     idle_readers_.pop_back();
-    return *reader;
+    return reader;
   }
 
-  void give_back(soci::session& reader) {
+  void give_back(soci::session* reader) {
     {
       const std::lock_guard lock(readers_mutex_);
-      idle_readers_.push_back(&reader);
+      idle_readers_.push_back(reader);
     }
     reader_returned_.notify_one();
   }
@@ -349,9 +351,9 @@ class SqliteDatabase : public Database {
   const Options options_;
   std::mutex writing_;  // held for a whole write, so that writers queue here and not in SQLite
   std::unique_ptr<soci::session> writer_;
-  std::vector<std::unique_ptr<soci::session>> readers_;
   std::mutex readers_mutex_;
   std::condition_variable reader_returned_;
+  std::vector<std::unique_ptr<soci::session>> readers_ GUARDED_BY(readers_mutex_);
   std::vector<soci::session*> idle_readers_ GUARDED_BY(readers_mutex_);
 };
 

@@ -137,7 +137,7 @@ Result<void> HostTree::read(const std::string& path, const catalog::DirectoryEnt
                          known->directory.observation.ctime_ns == out.directory.ctime_ns;
   if (unchanged && trust == Trust::kDirectories) {
     out.same_names = out.same_files = true;
-    out.names_seen = known->entries.size();
+    out.names_seen = known->directory.entry_count;
     return {};
   }
   if (unchanged && trust == Trust::kNames) {

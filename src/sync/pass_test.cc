@@ -725,6 +725,28 @@ TEST_F(PassTest, TrustedDirectoriesAreNotLookedIntoButForAFullPass) {
   expect_mirrored();
 }
 
+TEST_F(PassTest, TrustedDirectoriesAreCountedAndLedThroughAllTheSame) {
+  definition_.trust_directories = true;
+  definition_.deletions = Deletions::kPropagate;
+  write("top", "1");
+  write("sub/a", "2");
+  write("sub/deep/b", "3");
+  write("sub/deep/c", "4");
+  make_directory("empty");
+  run();
+  run();
+  const PassReport quick = run();
+  EXPECT_EQ(quick.counts.files, 4u);
+  EXPECT_EQ(quick.counts.directories, 4u);
+  write("sub/deep/d", "new");
+  remove("sub/deep/b");
+  const PassReport changed = run();  // finds its way through directories that have not changed
+  EXPECT_EQ(changed.counts.added, 1u);
+  EXPECT_EQ(changed.counts.removed, 1u);
+  EXPECT_EQ(changed.counts.files, 4u);
+  expect_mirrored();
+}
+
 TEST_F(PassTest, AYoungDirectoryIsNotTrusted) {
   definition_.trust_directories = true;
   definition_.settle = Duration(0);

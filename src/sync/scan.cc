@@ -79,6 +79,7 @@ class Worker {
 
  private:
   Result<void> load_known(const Visit& visit);
+  Result<void> load_known_entries(const Visit& visit);
   Result<void> record_unreadable(const Visit& visit, Error error);
   void compare();
   void found(const catalog::Entry& now, EntryState state, EntryType old_type);
@@ -96,16 +97,29 @@ class Worker {
   Listing now_;
   catalog::DirectoryEntries known_;
   bool has_known_ = false;
+  std::uint64_t known_files_ = 0;  // files and symlinks; counted only when directories are trusted
   std::vector<JournalEntry> found_;
   TimePoint began_;
   bool has_unquiet_ = false;
 };
 
+// Where the directory's times may say everything, its entries are not decoded before they do not.
 Result<void> Worker::load_known(const Visit& visit) {
   has_known_ = visit.position != kNowhere;
   known_.entries.clear();
-  if (has_known_) TRY(request_.catalog->read(visit.position, known_));
+  if (!has_known_) return {};
+  if (request_.trust != Trust::kDirectories) return request_.catalog->read(visit.position, known_);
+  TRY_ASSIGN(catalog::StoredDirectory stored, request_.catalog->stored(visit.position));
+  known_.directory = std::move(stored.directory);
+  known_files_ = stored.files + stored.symlinks;
   return {};
+}
+
+// What load_known() has left out, unless the directory is unchanged and has no sub-directories.
+Result<void> Worker::load_known_entries(const Visit& visit) {
+  if (!has_known_ || request_.trust != Trust::kDirectories) return {};
+  if (now_.same_files && known_files_ == known_.directory.entry_count) return {};
+  return request_.catalog->read(visit.position, known_);
 }
 
 Result<void> Worker::look_into(const Visit& visit) {
@@ -118,6 +132,7 @@ Result<void> Worker::look_into(const Visit& visit) {
     if (visit.path.empty()) return std::move(read).error();
     return record_unreadable(visit, std::move(read).error());
   }
+  TRY(load_known_entries(visit));
   if (!now_.same_files) compare();
   TRY(push_directories(visit));
   TRY(record(visit));
@@ -247,7 +262,8 @@ void Worker::take_counts(const Visit& visit) {
   Counts& counts = result.counts;
   ++counts.directories;
   if (visit.path.empty()) result.names_in_root = now_.names_seen;
-  for (const catalog::Entry& entry : now_.same_files ? known_.entries : now_.entries)
+  if (now_.same_files) counts.files += known_files_;
+  for (const catalog::Entry& entry : now_.entries)
     counts.files += entry.observation.type == EntryType::kDirectory ? 0 : 1;
   for (const JournalEntry& entry : found_)
     counts.not_quiet += entry.state == EntryState::kNotQuiet ? 1 : 0;

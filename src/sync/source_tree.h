@@ -64,7 +64,8 @@ enum class Trust {
 class SourceTree {
  public:
   virtual ~SourceTree() = default;
-  // `known` is what the catalog has of the directory, or null. kNotFound if it is gone.
+  // `known` is what the catalog has of the directory, or null; for Trust::kDirectories its own
+  // record is enough. kNotFound if it is gone.
   virtual Result<void> read(const std::string& path, const catalog::DirectoryEntries* known,
                             Trust trust, Listing& out) = 0;
   // Whether directories have times by which they can be trusted.
