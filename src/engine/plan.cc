@@ -324,8 +324,11 @@ void Plan::remove_stale_temporaries(Frame& frame) {
   };
   if (std::none_of(frame.at_target.begin(), frame.at_target.end(), is_ours)) return;
   std::unordered_set<std::string> wanted;
-  for (const Entry& entry : frame.entries)
-    wanted.insert(storage::temporary_name(parts_.owner, frame.target.child(entry.name)));
+  for (const Entry& entry : frame.entries) {
+    // What is a directory by now is copied under other names.
+    if (!is_directory(entry))
+      wanted.insert(storage::temporary_name(parts_.owner, frame.target.child(entry.name)));
+  }
   for (const Entry& entry : frame.at_target) {
     if (!is_ours(entry) || wanted.contains(entry.name)) continue;
     // Litter that stays is no reason to fail: the next recovery finds it again.

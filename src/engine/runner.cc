@@ -51,9 +51,10 @@ wherry::Result<void> remove_entry(Storage& storage, const Operation& operation) 
 
 // A temporary that an earlier attempt or run kept, and that nobody will go on with.
 void remove_leftover(const CopyEnvironment& environment, const Operation& operation) {
-  const bool may_be =
-      environment.recovering || operation.attributes.size > environment.limits.range_bytes;
-  if (operation.kind != OperationKind::kCopyFile || !may_be || operation.target.is_root()) return;
+  const bool is_large = operation.kind == OperationKind::kCopyFile &&
+                        operation.attributes.size > environment.limits.range_bytes;
+  // In recovery of any kind: what is a symlink or directory now may have been a file before.
+  if (!(environment.recovering || is_large) || operation.target.is_root()) return;
   const RelPath& target = operation.target;
   // If it cannot be removed, or is not there, nothing more can be said than was said already.
   (void)environment.target.remove_file(

@@ -466,6 +466,19 @@ TEST_F(Runner, LeftoverOfAFileThatSomebodyElseHasCopiedMeanwhileIsRemoved) {
   EXPECT_FALSE(exists(*target_, leftover));
 }
 
+TEST_F(Runner, LeftoverOfAFileThatIsSomethingElseByNowIsRemoved) {
+  put_file(*source_, "s/directory/f", "1");
+  put_symlink(*source_, "s/link", "directory");
+  put_directory(*target_, "t");
+  run_.recovering = true;
+  for (const std::string_view name : {"t/directory", "t/link", "t/single"})
+    put_file(*target_, "t/" + storage::temporary_name(run_.context().owner, path(name)), "begun");
+  TransferItem single = item("s/directory", "t/single");
+  single.recursion = TransferItem::Recursion::kNo;
+  EXPECT_EQ(run_.transfer(*source_, *target_, {item("s", "t"), single}).failed, 1u);
+  EXPECT_EQ(tree_of(*target_, "t").size(), 2u);  // the directory and its file
+}
+
 // Failures at random, then a power cut: what is recorded as done is there, and what is there is
 // whole. (No flipped bits: one in a write and one in reading it back can make up for each other.)
 TEST_F(Runner, RandomFaultsTearAndLoseNothing) {
