@@ -95,7 +95,11 @@ Result<void> Batches::send(Submission::Kind kind) {
                            item.recursion = engine::TransferItem::Recursion::kNo;
                            batch.transfers.push_back(std::move(item));
                          } else {
-                           batch.deletes.push_back({context_.at_target(path)});
+                           // What gives way does so before anything is renamed.
+                           const std::string there = kind == Submission::Kind::kClear
+                                                         ? before_renames(journal_, path)
+                                                         : path;
+                           batch.deletes.push_back({context_.at_target(there)});
                          }
                          if (batch.count < size) return true;
                          TRY(send_batch(kind, batch));

@@ -523,6 +523,28 @@ TEST_F(PassTest, TypeChangesReplaceWhatWasThere) {
   }
 }
 
+TEST_F(PassTest, WhatChangesItsTypeInARenamedDirectoryIsReplacedInOnePass) {
+  for (const Deletions deletions : {Deletions::kKeep, Deletions::kPropagate, Deletions::kArchive}) {
+    definition_.deletions = deletions;
+    write("d/x/f", "1");
+    write("d/y", "2");
+    write("d/z", "3");
+    ASSERT_EQ(run().end, PassEnd::kDone);
+    rename("d", "e");
+    remove("e/x");
+    write("e/x", "a file");
+    PassOptions anything;
+    anything.allow_deletions = true;
+    const PassReport report = run(anything);
+    EXPECT_EQ(report.end, PassEnd::kDone) << to_string(deletions);
+    EXPECT_EQ(report.counts.renamed, 1u);
+    expect_mirrored();
+    remove("e");
+    fs::remove_all(at_target("e"));
+    run(anything);
+  }
+}
+
 // What was cleared for something that then failed is not at the target any more, whatever the
 // catalog knew: the source may go back to it.
 TEST_F(PassTest, WhatGaveWayToSomethingThatFailedIsSentAgain) {

@@ -206,6 +206,16 @@ std::string join(std::string_view directory, std::string_view name) {
   return path;
 }
 
+std::string before_renames(const Journal& journal, const std::string& path) {
+  const RelPath whole = RelPath::from_normal(path);
+  for (const Rename& rename : journal.renames()) {
+    const RelPath to = RelPath::from_normal(rename.to);
+    if (!rename.is_directory || !whole.is_within(to)) continue;
+    return RelPath::from_normal(rename.from).join(whole.relative_to(to)).text();
+  }
+  return path;
+}
+
 Result<void> for_subtree(
     const catalog::Reader& catalog, std::string_view path,
     const std::function<Result<void>(std::uint64_t, const catalog::Directory&)>& visit) {

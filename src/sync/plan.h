@@ -45,6 +45,8 @@ Result<Tally> tally(const Journal& journal, const catalog::Reader* catalog,
 
 // "<directory>/<name>" for paths relative to the source.
 std::string join(std::string_view directory, std::string_view name);
+// Where the target has `path` until the journal's directories have been renamed.
+std::string before_renames(const Journal& journal, const std::string& path);
 
 // Calls visit(position, directory) -> Result<void> for the catalog's directory `path` and all
 // below.

@@ -57,7 +57,8 @@ Result<void> TargetTree::ensure_directory(const RelPath& path) {
   }
   // A file or link that the catalog does not know. It is put aside rather than overwritten, and
   // certainly not followed.
-  TRY(archive(path.relative_to(root).text()), "clear the way for a directory");
+  const std::string below = path.relative_to(root).text();
+  TRY(archive(below, below), "clear the way for a directory");
   return context_.service.make_directory(endpoint, path);
 }
 
@@ -162,7 +163,7 @@ Result<void> TargetTree::rename(const Rename& item) {
 
 // What is in the archive already was put there by an earlier run of this pass; what the path holds
 // now is newer and stays.
-Result<void> TargetTree::archive(const std::string& path) {
+Result<void> TargetTree::archive(const std::string& path, const std::string& there) {
   TRY(context_.reach("before archive"));
   const tasks::EndpointId& endpoint = context_.definition.target.endpoint;
   const RelPath to = context_.definition.target.path.child(kArchiveDirectory)
@@ -170,7 +171,7 @@ Result<void> TargetTree::archive(const std::string& path) {
                          .join(RelPath::from_normal(path));
   if (context_.service.stat(endpoint, to)) return {};
   TRY(ensure_directory(to.parent()));
-  auto moved = context_.service.rename(endpoint, context_.at_target(path), to);
+  auto moved = context_.service.rename(endpoint, context_.at_target(there), to);
   // Not there: nothing to keep.
   if (!moved && moved.error().code != Code::kNotFound) return moved;
   return {};
@@ -186,7 +187,9 @@ Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
                            (!was_directory && context_.definition.deletions == Deletions::kKeep))
                          return {};
                        Result<void> moved;
-                       if (!preparation.is_done) moved = archive(join(directory, entry.name));
+                       const std::string path = join(directory, entry.name);
+                       if (!preparation.is_done)
+                         moved = archive(path, before_renames(journal_, path));
                        if (!moved && ends_the_pass(moved.error())) return moved;
                        // A failure shows again, with its reason, when the way is not free.
                        if (moved) outcome_.cleared[ordinal] = true;
@@ -200,7 +203,7 @@ Result<void> TargetTree::archive_removed() {
                          const JournalEntry& entry) -> Result<void> {
                        if (journal_.action(ordinal) != Action::kArchive) return {};
                        const std::string path = join(directory, entry.name);
-                       auto moved = archive(path);
+                       auto moved = archive(path, path);
                        if (!moved && ends_the_pass(moved.error())) return moved;
                        if (moved) {
                          outcome_.confirmed[ordinal] = true;

@@ -36,7 +36,8 @@ class TargetTree {
   enum class Which { kDirectories, kFiles };
   Result<void> rename_all(Which which, Preparation& preparation);
   Result<void> rename(const Rename& item);
-  Result<void> archive(const std::string& path);
+  // Archives as `path` what is `there` now.
+  Result<void> archive(const std::string& path, const std::string& there);
   // Answers whether the directory is there; a failure is entered in the outcome.
   Result<void> ensure_directory(const RelPath& path);
   bool has_copies(const std::string& path) const;
