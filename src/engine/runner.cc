@@ -476,7 +476,11 @@ wherry::Result<void> TransferRun::make_parents(const RelPath& directory) {
   }
   auto existing = target_.stat(directory, Storage::Follow::kYes);
   if (!existing) return std::move(made).error();
-  if (existing->attributes.type == EntryType::kDirectory) return {};
+  if (existing->attributes.type == EntryType::kDirectory) {
+    // A call that failed may have made it all the same.
+    if (made.error().code != Code::kAlreadyExists) groups_.touch(directory.parent());
+    return {};
+  }
   return make_error(Code::kConflict, "'{}' is no directory", escape_bytes(directory.text()));
 }
 
