@@ -130,7 +130,7 @@ Result<void> TargetTree::make_directories(Directories which) {
         const std::string path = join(directory, entry.name);
         if (which == Directories::kEmpty ? has_copies(path) : has_confirmed(path)) {
           outcome_.confirmed[ordinal] = which == Directories::kAll;
-          return {};
+          return which == Directories::kEmpty ? make_way(path) : Result<void>();
         }
         if (which == Directories::kEmpty && !announced)
           log_info("sync {}: creating empty directories", context_.definition.name);
@@ -147,13 +147,33 @@ Result<void> TargetTree::make_directories(Directories which) {
       });
 }
 
+// A directory that its files will bring: something that the catalog does not know may have its
+// name, and files would be written through it, or fail at it. Below what is not there nothing is.
+Result<void> TargetTree::make_way(const std::string& path) {
+  if (absent_ && RelPath::from_normal(path).is_within(*absent_)) return {};
+  const RelPath target = context_.at_target(path);
+  const auto there = context_.service.stat(context_.definition.target.endpoint, target);
+  if (!there && there.error().code == Code::kNotFound) absent_ = RelPath::from_normal(path);
+  if (!there) return ends_the_pass(there.error()) ? there.error() : Result<void>();
+  if (there->attributes.type == storage::EntryType::kDirectory && !there->is_link) return {};
+  auto made = ensure_directory(target);
+  // Any other failure shows again with the files.
+  return !made && ends_the_pass(made.error()) ? made : Result<void>();
+}
+
 // The plan has seen that the new path was free. If it is taken now, an earlier run of this pass has
 // done the rename already: nothing else has been done at the target by then.
 Result<void> TargetTree::rename(const Rename& item) {
   TRY(context_.reach("before rename"));
   const tasks::EndpointId& endpoint = context_.definition.target.endpoint;
   const RelPath to = context_.at_target(item.to);
-  if (const auto there = context_.service.stat(endpoint, to)) return {};
+  if (const auto there = context_.service.stat(endpoint, to)) {
+    // Again, for what a call does also when there is nothing to rename: the names become durable.
+    const auto again = context_.service.rename(endpoint, context_.at_target(item.from), to);
+    const bool as_expected = again || again.error().code == Code::kAlreadyExists ||
+                             again.error().code == Code::kNotFound;
+    return as_expected ? Result<void>() : again.error();
+  }
   TRY(ensure_directory(to.parent()));
   TRY(context_.service.rename(endpoint, context_.at_target(item.from), to));
   log_info("sync {}: renamed {} to {}", context_.definition.name, escape_bytes(item.from),

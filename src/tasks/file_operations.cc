@@ -123,17 +123,27 @@ Result<FileInfo> stat_file(endpoints::Endpoints& endpoints, const EndpointId& id
 Result<void> make_directory(endpoints::Endpoints& endpoints, const EndpointId& id,
                             const RelPath& path) {
   TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
-  TRY(opened.storage->make_directory(path, kDirectoryMode));
+  auto made = opened.storage->make_directory(path, kDirectoryMode);
+  if (!made && made.error().code != Code::kAlreadyExists) return made;
+  // Also one that is there already: who made it may not have lived to flush its name.
   const RelPath parent = path.parent();
-  return opened.storage->flush_directories({&parent, 1});
+  TRY(opened.storage->flush_directories({&parent, 1}));
+  return made;
 }
 
 Result<void> rename_file(endpoints::Endpoints& endpoints, const EndpointId& id, const RelPath& from,
                          const RelPath& to) {
   TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
-  TRY(opened.storage->rename(from, to, storage::Replace::kNo));
-  const RelPath parents[] = {to.parent(), from.parent()};
-  return opened.storage->flush_directories(parents);
+  auto renamed = opened.storage->rename(from, to, storage::Replace::kNo);
+  const bool may_be_done = renamed || renamed.error().code == Code::kNotFound ||
+                           renamed.error().code == Code::kAlreadyExists;
+  if (!may_be_done) return renamed;
+  // Also when it was done before: by somebody who may not have lived to flush the names.
+  for (const RelPath& parent : {to.parent(), from.parent()}) {
+    auto flushed = opened.storage->flush_directories({&parent, 1});
+    if (!flushed && (renamed || flushed.error().code != Code::kNotFound)) return flushed;
+  }
+  return renamed;
 }
 
 Result<void> make_symlink(endpoints::Endpoints& endpoints, const EndpointId& id,

@@ -575,6 +575,23 @@ TEST(LocalService, AReadOnlyEndpointTakesNoFileOperations) {
             Code::kDenied);
 }
 
+// A process may die between an operation and the flush of the names; the next one asks again.
+TEST(LocalService, WhatIsDoneAlreadyIsMadeDurable) {
+  TestWorld world;
+  const RelPath directory = RelPath::parse("d").value();
+  const RelPath renamed = RelPath::parse("e").value();
+  world.target_memory->make_directory(directory, 0755).value();
+  EXPECT_EQ(world.service->make_directory(world.target, directory).error().code,
+            Code::kAlreadyExists);
+  storage::lose_power(*world.target_memory);
+  ASSERT_TRUE(world.service->stat(world.target, directory));
+  world.target_memory->rename(directory, renamed, storage::Replace::kNo).value();
+  EXPECT_EQ(world.service->rename(world.target, directory, renamed).error().code, Code::kNotFound);
+  storage::lose_power(*world.target_memory);
+  EXPECT_TRUE(world.service->stat(world.target, renamed));
+  EXPECT_FALSE(world.service->stat(world.target, directory));
+}
+
 TEST(LocalService, AnUnknownTaskIsNotFound) {
   TestWorld world;
   const TaskId id = new_uuid(world.random);

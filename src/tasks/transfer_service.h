@@ -58,7 +58,8 @@ class TransferService {
                                                                     std::size_t limit,
                                                                     std::size_t offset) = 0;
 
-  // File operations on an endpoint, done before they answer.
+  // File operations on an endpoint, done and durable before they answer; also what was there or
+  // done already, when they say so.
   virtual Result<std::vector<FileInfo>> list(const EndpointId& endpoint, const RelPath& path) = 0;
   virtual Result<FileInfo> stat(const EndpointId& endpoint, const RelPath& path) = 0;
   virtual Result<void> make_directory(const EndpointId& endpoint, const RelPath& path) = 0;
