@@ -523,6 +523,16 @@ TEST_F(PassTest, TypeChangesReplaceWhatWasThere) {
   }
 }
 
+// Left by a pass whose source changed under it, say.
+TEST_F(PassTest, AnUnknownSymlinkInThePlaceOfANewDirectoryIsNotWrittenThrough) {
+  write("b/f", "1");
+  run();
+  fs::create_symlink("b", at_target("a"));
+  write("a/f", "2");
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+}
+
 TEST_F(PassTest, WhatChangesItsTypeInARenamedDirectoryIsReplacedInOnePass) {
   for (const Deletions deletions : {Deletions::kKeep, Deletions::kPropagate, Deletions::kArchive}) {
     definition_.deletions = deletions;

@@ -3,6 +3,7 @@
 // moving into the archive. Every one can be repeated after a crash without harm.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "sync/batches.h"
@@ -40,12 +41,14 @@ class TargetTree {
   Result<void> archive(const std::string& path, const std::string& there);
   // Answers whether the directory is there; a failure is entered in the outcome.
   Result<void> ensure_directory(const RelPath& path);
+  Result<void> make_way(const std::string& path);
   bool has_copies(const std::string& path) const;
   bool has_confirmed(const std::string& path) const;
 
   const PassContext& context_;
   const Journal& journal_;
   Outcome& outcome_;
+  std::optional<RelPath> absent_;  // a new directory that the target does not have yet
 };
 
 }  // namespace wherry::sync
