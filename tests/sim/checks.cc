@@ -331,6 +331,7 @@ void Checks::check_litter(const tasks::TaskId& id, const Asked& asked) {
   for (const auto& [path, node] : tree(place)) {
     const RelPath whole = RelPath::from_normal(path);
     if (!storage::is_temporary_name(whole.name(), id)) continue;
+    if (path.find(sync::kArchiveDirectory) != std::string::npos) continue;  // moved with the rest
     const std::string area = area_of(whole);
     const std::string directory = moved(whole.parent().text(), area, std::string(kData));
     const auto& source = source_.now(character_.links);
@@ -356,7 +357,8 @@ void Checks::check_quiet() {
   for (const Place place : kTargets) {
     const Tree now = tree(place);
     for (const auto& [path, node] : now) {
-      if (is_temporary(path) && !known_litter_.contains(path))
+      const bool archived = path.find(sync::kArchiveDirectory) != std::string::npos;
+      if (is_temporary(path) && !archived && !known_litter_.contains(path))
         fail("'{}' was left behind at {}", escape_bytes(path), to_string(place));
     }
   }
