@@ -102,16 +102,16 @@ Result<void> Batches::send(Submission::Kind kind) {
                            batch.deletes.push_back({context_.at_target(there)});
                          }
                          if (batch.count < size) return true;
-                         TRY(send_batch(kind, batch));
+                         TRY(send_batch(kind, std::move(batch)));
                          batch = Batch();
                          size = limit();
                          return true;
                        });
   if (!sent) return sent;
-  return batch.count == 0 ? Result<void>() : send_batch(kind, batch);
+  return batch.count == 0 ? Result<void>() : send_batch(kind, std::move(batch));
 }
 
-Result<void> Batches::send_batch(Submission::Kind kind, const Batch& batch) {
+Result<void> Batches::send_batch(Submission::Kind kind, Batch batch) {
   TRY_ASSIGN(Submission submission, prepare(kind, batch));
   const bool is_transfer = !batch.transfers.empty();
   log_info("sync {}: initiating {} {} ({} {})", context_.definition.name,
@@ -119,7 +119,8 @@ Result<void> Batches::send_batch(Submission::Kind kind, const Batch& batch) {
            batch.count == 1 ? "file" : "files");
   TRY(context_.reach("before submit"));
   TRY_ASSIGN(const tasks::Submitted submitted,
-             is_transfer ? submit(submission, batch) : submit_delete(submission, batch),
+             is_transfer ? submit(submission, std::move(batch.transfers))
+                         : submit_delete(submission, std::move(batch.deletes)),
              "submit {} files", batch.count);
   TRY(context_.reach("after submit"));
   if (submission.task_id != submitted.task_id) {
@@ -153,7 +154,8 @@ Result<Submission> Batches::prepare(Submission::Kind kind, const Batch& batch) {
   return submission;
 }
 
-Result<tasks::Submitted> Batches::submit(const Submission& submission, const Batch& batch) {
+Result<tasks::Submitted> Batches::submit(const Submission& submission,
+                                         std::vector<engine::TransferItem> items) {
   tasks::TransferRequest request;
   request.submission_id = submission.submission_id;
   request.owner = context_.owner;
@@ -169,11 +171,12 @@ Result<tasks::Submitted> Batches::submit(const Submission& submission, const Bat
   request.options.preserve_mtime = context_.definition.preserve_mtime;
   // A file that vanished since the scan is reported, and holds back no other.
   request.options.skip_source_errors = true;
-  request.items = batch.transfers;
+  request.items = std::move(items);
   return context_.service.submit(request);
 }
 
-Result<tasks::Submitted> Batches::submit_delete(const Submission& submission, const Batch& batch) {
+Result<tasks::Submitted> Batches::submit_delete(const Submission& submission,
+                                                std::vector<engine::DeleteItem> items) {
   tasks::DeleteRequest request;
   request.submission_id = submission.submission_id;
   request.owner = context_.owner;
@@ -182,7 +185,7 @@ Result<tasks::Submitted> Batches::submit_delete(const Submission& submission, co
   request.deadline = context_.clock.now() + kDeadline;
   request.options.recursive = true;
   request.options.ignore_missing = true;
-  request.items = batch.deletes;
+  request.items = std::move(items);
   return context_.service.submit(request);
 }
 

@@ -70,10 +70,12 @@ class Batches {
  private:
   struct Batch;
   bool belongs(Submission::Kind kind, std::uint64_t ordinal, const JournalEntry& entry) const;
-  Result<void> send_batch(Submission::Kind kind, const Batch& batch);
+  Result<void> send_batch(Submission::Kind kind, Batch batch);
   Result<Submission> prepare(Submission::Kind kind, const Batch& batch);
-  Result<tasks::Submitted> submit(const Submission& submission, const Batch& batch);
-  Result<tasks::Submitted> submit_delete(const Submission& submission, const Batch& batch);
+  Result<tasks::Submitted> submit(const Submission& submission,
+                                  std::vector<engine::TransferItem> items);
+  Result<tasks::Submitted> submit_delete(const Submission& submission,
+                                         std::vector<engine::DeleteItem> items);
   Result<tasks::Task> wait_for(const tasks::TaskId& id);
   Result<void> confirm(const Submission& submission);
   // Calls visit(ordinal, path, entry) for the entries of `kind` from ordinal `first` on.
