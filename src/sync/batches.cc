@@ -236,7 +236,8 @@ Result<void> Batches::confirm(const Submission& submission) {
   for (std::optional<std::uint64_t> marker = 0; marker;) {
     TRY_ASSIGN(const auto page, context_.service.item_errors(task.id, *marker));
     for (const auto& row : page.rows) {
-      if (row.item >= state.size() || state[row.item] == kFailed) continue;
+      // What has arrived stays so, whatever became of its source before the task went on.
+      if (row.item >= state.size() || state[row.item] != kUnknown) continue;
       state[row.item] = kFailed;
       message_of[row.item] = static_cast<std::uint32_t>(messages.size());
       messages.push_back(row.details.empty() ? row.code : row.details);
