@@ -160,7 +160,7 @@ void Checks::after_run(const tasks::TaskId& id) {
   check_recorded(id, asked, rows);
   const bool was_ended = asked.ended;
   asked.ended = tasks::is_final(task.state);
-  asked.killed = asked.killed || world_.trouble.is_dead();
+  asked.cut_off = asked.cut_off || !asked.ended || world_.trouble.is_dead();
   if (!asked.ended || was_ended) return;
   CompletionCheck(world_, source_, violation_).check(asked, task, rows);
   check_litter(id, asked);
@@ -320,9 +320,9 @@ void Checks::check_confirmed(Place place, const Tree& now) {
   });
 }
 
-// When a task ends, its temporaries are gone. The exceptions are known: nobody looks for them after
-// a kill, if the task is then cancelled or too late to run again, and none is found in a directory
-// that the source does not have any more.
+// When a task ends, its temporaries are gone. The exceptions are known: after a run that was cut
+// off nobody looks for them if the task is cancelled or too late, and not all are found if the
+// source has changed since it was asked for.
 void Checks::check_litter(const tasks::TaskId& id, const Asked& asked) {
   const Place place = place_of(asked);
   const tasks::Task task = world_.observer().task(id).value();
@@ -332,12 +332,8 @@ void Checks::check_litter(const tasks::TaskId& id, const Asked& asked) {
     const RelPath whole = RelPath::from_normal(path);
     if (!storage::is_temporary_name(whole.name(), id)) continue;
     if (path.find(sync::kArchiveDirectory) != std::string::npos) continue;  // moved with the rest
-    const std::string area = area_of(whole);
-    const std::string directory = moved(whole.parent().text(), area, std::string(kData));
-    const auto& source = source_.now(character_.links);
-    const auto at_source = source.find(directory);
-    const bool visited = at_source != source.end() && at_source->second.is_directory();
-    if (asked.killed && (cut_short || !visited)) {
+    const bool changed = source_.changes() != asked.submitted_at;
+    if (asked.cut_off && (cut_short || changed)) {
       known_litter_.insert(path);
       continue;
     }

@@ -39,7 +39,7 @@ struct Asked {
   std::uint64_t submitted_at = 0;  // of the source's changes
   bool begun = false;
   bool ended = false;
-  bool killed = false;             // the process died while it ran
+  bool cut_off = false;            // a run ended before the task did
   bool disturbed = false;          // another task worked in the same area since it was begun
   std::size_t rows = 0;            // of successes that were seen
   std::set<std::string> recorded;  // paths at the target

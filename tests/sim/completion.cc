@@ -74,12 +74,14 @@ void CompletionCheck::check_honest(const tasks::Task& task, const Rows& rows) {
                       task.counts.files_transferred, rows.successes.size());
 }
 
-// Nobody and nothing cut it short: each operation has an outcome.
+// Neither a person nor a deadline nor a full disk cut it short: each operation has an outcome.
 bool CompletionCheck::ended_by_itself(const tasks::Task& task) {
   if (task.state == TaskState::kSucceeded) return true;
   if (task.state != TaskState::kFailed) return false;
   const auto events = world_.observer().events(task.id, 1, 0).value();
-  return !events.empty() && events.front().code == "FAILED";
+  static const std::set<std::string> cuts = {"CANCELED", "EXPIRED", "NO_SPACE_LEFT",
+                                             "QUOTA_EXCEEDED"};
+  return events.empty() || !cuts.contains(events.front().code);
 }
 
 void CompletionCheck::check_transfer(const tasks::TransferRequest& request, const Asked& asked,

@@ -360,10 +360,13 @@ void History::make_trouble() {
 }
 
 void History::add_fault() {
-  const Operation operation = kOperations[pick(std::size(kOperations))];
+  // Damaged bytes are the worst of faults, and need luck to be met.
+  const bool damage = chance(20);
+  const Operation operation =
+      damage ? Operation::kWrite : kOperations[pick(std::size(kOperations))];
   Fault fault;
   fault.code = chance(70) ? Code::kUnavailable : Code::kTimeout;
-  switch (pick(6)) {
+  switch (damage ? 5 : pick(6)) {
     case 0:
     case 1:
       fault.kind = Fault::Kind::kFail;
@@ -390,7 +393,7 @@ void History::add_fault() {
                                       : Fault::Kind::kTruncate;
       }
   }
-  const std::uint64_t skip = pick(12);
+  const std::uint64_t skip = pick(damage ? 4 : 12);
   const std::uint64_t times = 1 + pick(3);
   tell("  {} operations '{}' after {} will go wrong: kind {}, code {}", times,
        storage::to_string(operation), skip, static_cast<int>(fault.kind), to_string(fault.code));

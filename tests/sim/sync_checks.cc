@@ -179,7 +179,11 @@ void Checks::SyncChecks::check_mirror(const Tree& target) {
     if (source_.now(Links::kAsTheyAre).contains(below(data, path)) ||
         source.contains(below(data, path)))
       continue;
-    if (!target.contains(at_target)) continue;
+    // Something of another type is not what the catalog knew: it may have been brought by a run
+    // that did not live to record it, and then the source lost it.
+    const auto there = target.find(at_target);
+    const bool was_directory = known.observation.type == catalog::EntryType::kDirectory;
+    if (there == target.end() || there->second.is_directory() != was_directory) continue;
     violation_.report("the pass is done, and '{}', which has gone from the source, is still there",
                       escape_bytes(at_target));
   }
