@@ -55,6 +55,21 @@ Error stopped_error() { return make_error(Code::kCancelled, "stopped"); }
 
 }  // namespace
 
+void KeptTemporaries::add(RelPath temporary) {
+  const std::lock_guard lock(mutex_);
+  temporaries_.insert(std::move(temporary));
+}
+
+void KeptTemporaries::remove(const RelPath& temporary) {
+  const std::lock_guard lock(mutex_);
+  temporaries_.erase(temporary);
+}
+
+std::vector<RelPath> KeptTemporaries::all() const {
+  const std::lock_guard lock(mutex_);
+  return {temporaries_.begin(), temporaries_.end()};
+}
+
 // The checksums of one pass over a file's content.
 class FileCopier::Hashes {
  public:
@@ -118,14 +133,14 @@ wherry::Result<CopiedFile> FileCopier::copy_as_seen(const Operation& operation, 
   if (cloned) return CopiedFile{std::move(file), false, seen.size, {}};
   auto content = transfer(operation, source, *file, seen.size);
   if (!content) {
-    keep_after(content.error(), seen.size, *file);
+    keep_after(content.error(), operation, seen.size, *file);
     return std::move(content).error();
   }
   if (content->bytes == seen.size) {
     TRY(check_item_checksum(operation, *content));
     auto verified = verify(*file, *content);
     if (!verified) {
-      keep_after(verified.error(), seen.size, *file);
+      keep_after(verified.error(), operation, seen.size, *file);
       return std::move(verified).error();
     }
   }
@@ -142,7 +157,14 @@ wherry::Result<std::unique_ptr<TemporaryFile>> FileCopier::create(const Operatio
   request.mode = final_mode(seen);  // from the start, which saves a call per file
   if (is_resumable(seen.size) && (environment_.recovering || attempt > 1))
     request.existing = CreateTemporary::Existing::kResume;
-  return environment_.target.create_temporary(request);
+  TRY_ASSIGN(auto file, environment_.target.create_temporary(request));
+  if (is_resumable(seen.size)) environment_.kept.remove(temporary_of(operation));
+  return file;
+}
+
+RelPath FileCopier::temporary_of(const Operation& operation) const {
+  const RelPath& target = operation.target;
+  return target.parent().child(storage::temporary_name(environment_.owner, target));
 }
 
 std::uint32_t FileCopier::final_mode(const Attributes& seen) const {
@@ -151,10 +173,13 @@ std::uint32_t FileCopier::final_mode(const Attributes& seen) const {
 }
 
 // What somebody is going to continue: after a stop, when there is space again, or later.
-void FileCopier::keep_after(const Error& error, ByteCount size, TemporaryFile& file) const {
+void FileCopier::keep_after(const Error& error, const Operation& operation, ByteCount size,
+                            TemporaryFile& file) const {
   const bool goes_on = error.code == Code::kCancelled || error.code == Code::kNoSpace ||
                        error.retry == Retry::kLater;
-  if (goes_on && is_resumable(size)) file.keep();
+  if (!goes_on || !is_resumable(size)) return;
+  file.keep();
+  environment_.kept.add(temporary_of(operation));
 }
 
 wherry::Result<bool> FileCopier::clone(const Operation& operation, TemporaryFile& file) {

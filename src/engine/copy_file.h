@@ -7,13 +7,29 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/hash.h"
+#include "base/thread_annotations.h"
 #include "engine/runner.h"
 #include "engine/types.h"
 
 namespace wherry::engine {
+
+// The temporaries at the target that wait for a later attempt. Safe for concurrent calls.
+class KeptTemporaries {
+ public:
+  void add(RelPath temporary);
+  void remove(const RelPath& temporary);
+  std::vector<RelPath> all() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<RelPath> temporaries_ GUARDED_BY(mutex_);
+};
 
 // What all copies of a run share. Outlives the copiers.
 struct CopyEnvironment {
@@ -27,6 +43,7 @@ struct CopyEnvironment {
   // Asked between the parts of a large file; true when the copy shall end.
   std::function<bool()> interrupted;
   std::atomic<bool> may_clone{true};  // until the target says that it cannot
+  KeptTemporaries kept{};
 };
 
 struct CopiedFile {
@@ -82,7 +99,9 @@ class FileCopier {
   std::uint32_t final_mode(const storage::Attributes& seen) const;
   // Large enough that a later attempt may go on with what is there.
   bool is_resumable(ByteCount size) const { return size > environment_.limits.range_bytes; }
-  void keep_after(const Error& error, ByteCount size, storage::TemporaryFile& file) const;
+  void keep_after(const Error& error, const Operation& operation, ByteCount size,
+                  storage::TemporaryFile& file) const;
+  RelPath temporary_of(const Operation& operation) const;
 
   CopyEnvironment& environment_;
   Buffer buffer_;

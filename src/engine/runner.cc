@@ -221,6 +221,8 @@ class TransferRun {
   TransferRun(Storage& source, Storage& target, ItemSource<TransferItem>& items,
               const TransferOptions& options, const RunContext& context, RunState& state);
   void run();
+  // Once run() has ended.
+  std::vector<RelPath> kept() const { return environment_.kept.all(); }
 
  private:
   void plan_all();
@@ -493,8 +495,11 @@ wherry::Result<RunReport> run_transfer(Storage& source, Storage& target,
   if (context.owner.empty() || context.owner.find('/') != std::string::npos)
     return make_error(Code::kInvalid, "'{}' cannot name temporaries", context.owner);
   RunState state(context, observer, progress, options.skip_source_errors);
-  TransferRun(source, target, items, options, context, state).run();
-  return state.report();
+  TransferRun run(source, target, items, options, context, state);
+  run.run();
+  RunReport report = state.report();
+  report.kept = run.kept();
+  return report;
 }
 
 wherry::Result<RunReport> run_delete(Storage& storage, ItemSource<DeleteItem>& items,

@@ -96,6 +96,9 @@ struct RunReport {
   RunEnd end = RunEnd::kCompleted;
   std::optional<Error> error;  // the first final failure, whatever the end
   std::uint64_t failed = 0;    // operations that failed for good
+  // Left at the target for a later run of the same owner, which goes on with them. When there is to
+  // be none, the caller removes them.
+  std::vector<RelPath> kept;
 };
 
 struct RunContext {

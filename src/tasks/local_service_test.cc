@@ -198,6 +198,37 @@ TEST(LocalService, AFullTargetFailsTheTaskAtOnceWhereThatIsWanted) {
   EXPECT_EQ(task.fatal_error->code, "NO_SPACE_LEFT");
 }
 
+// The names in "copy" at the target.
+std::vector<std::string> names_at_target(TestWorld& world) {
+  std::vector<std::string> names;
+  const auto listed =
+      world.target_memory->list(RelPath::from_normal("copy"), [&](const auto& entry) {
+        names.push_back(entry.name);
+        return storage::Visit::kContinue;
+      });
+  EXPECT_TRUE(listed);
+  return names;
+}
+
+TEST(LocalService, WhatALargeFileHasSoFarStaysForTheNextRunAndGoesWithTheTask) {
+  TestWorld world;
+  world.options.limits.range_bytes = 4;  // larger ones are resumed
+  world.restart();
+  world.add_source_file("run/large", "0123456789");
+  world.target_faults.on(storage::Operation::kWrite, {.kind = Fault::Kind::kNoSpace}, 1000);
+  const Task stuck = world.run(world.transfer("run", "copy"));
+  EXPECT_EQ(stuck.state, TaskState::kInactive);
+  EXPECT_EQ(names_at_target(world).size(), 1u);
+  auto request = world.transfer("run", "copy");
+  request.options.fail_on_quota_errors = true;
+  EXPECT_EQ(world.run(request).state, TaskState::kFailed);
+  EXPECT_EQ(names_at_target(world).size(), 1u);  // of the first task alone
+  world.target_faults.clear();
+  ASSERT_TRUE(world.service->resume(stuck.id));
+  EXPECT_EQ(world.run(stuck.id).state, TaskState::kSucceeded);
+  EXPECT_THAT(names_at_target(world), ElementsAre("large"));
+}
+
 TEST(LocalService, ADeleteRemovesWhatItNames) {
   TestWorld world;
   write_file(*world.target_memory, "old/a", "a");

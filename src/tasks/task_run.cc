@@ -204,6 +204,8 @@ Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
   auto report = engine::run_transfer(*source, *target, items, start_.task.transfer_options, context,
                                      *this, progress_);
   close_gate();
+  if (report) kept_.insert(kept_.end(), report->kept.begin(), report->kept.end());
+  target_ = std::move(target);
   return report;
 }
 
@@ -220,7 +222,7 @@ Result<void> TaskRun::execute(std::stop_token stop, WhenStopped when_stopped) {
   for (;;) {
     if (start_.recovering) TRY(parts_.outcomes.begin_recovery(start_.key));
     Result<RunReport> report =
-        stop_.stop_requested() ? RunReport{RunEnd::kStopped, {}, 0} : run_engine();
+        stop_.stop_requested() ? RunReport{RunEnd::kStopped, {}, 0, {}} : run_engine();
     if (const auto error = store_error()) return *error;
     TRY_ASSIGN(const std::optional<Ending> ending, judge(report, when_stopped));
     const bool again = !ending && report && report->end == RunEnd::kDeadline;
@@ -290,7 +292,18 @@ Ending TaskRun::out_of_space(const Error& error) {
   return ending;
 }
 
+// Nobody will go on with them. One that cannot be removed is as harmless as one that a crash left.
+void TaskRun::remove_kept() {
+  for (const RelPath& temporary : kept_) {
+    const auto removed = target_->remove_file(temporary);
+    if (removed || removed.error().code == Code::kNotFound) continue;
+    log_warning("task {}: {}", start_.task.id, removed.error().message);
+  }
+  kept_.clear();
+}
+
 Result<void> TaskRun::finish(const std::optional<Ending>& ending) {
+  if (ending && ending->state != TaskState::kInactive) remove_kept();
   if (start_.recovering) {
     const auto cleaned = parts_.outcomes.end_recovery(start_.key);
     if (!cleaned) log_warning("task {}: {}", start_.task.id, cleaned.error().message);

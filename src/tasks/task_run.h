@@ -80,6 +80,7 @@ class TaskRun : private engine::RunObserver {
                                       WhenStopped when_stopped);
   Ending completed();
   Ending out_of_space(const Error& error);
+  void remove_kept();
   Result<void> finish(const std::optional<Ending>& ending);
   void note_store_error(const Error& error);
   std::optional<Error> store_error();
@@ -90,6 +91,8 @@ class TaskRun : private engine::RunObserver {
   const Parts parts_;
   Store::Start start_;
   std::optional<QuotaGate> gate_;
+  std::shared_ptr<storage::Storage> target_;  // of a transfer that has run
+  std::vector<RelPath> kept_;                 // temporaries there, for a run that goes on with them
   engine::Progress progress_;
   std::stop_source stop_;
   Duration began_;  // monotonic
