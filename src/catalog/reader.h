@@ -17,7 +17,7 @@
 
 namespace wherry::catalog {
 
-enum class EntryType : std::uint8_t { kFile, kDirectory, kSymlink, kOther };
+using wherry::EntryType;
 
 // What was observed of one file, directory or symlink. Never a time of the observer's clock.
 struct Observation {

@@ -8,22 +8,7 @@
 namespace wherry::cli {
 namespace {
 
-using catalog::EntryType;
 using catalog::Reader;
-
-std::string_view type_name(EntryType type) {
-  switch (type) {
-    case EntryType::kFile:
-      return "file";
-    case EntryType::kDirectory:
-      return "dir";
-    case EntryType::kSymlink:
-      return "symlink";
-    case EntryType::kOther:
-      return "other";
-  }
-  return "other";
-}
 
 Result<std::unique_ptr<Reader>> open(const Arguments& arguments) {
   TRY_ASSIGN(const std::string path, absolute_local_path(arguments.text("FILE")));
@@ -44,7 +29,7 @@ void add_rows(Output::Table& table, const catalog::DirectoryEntries& decoded) {
   const std::string before = directory.empty() ? "" : directory + "/";
   for (const catalog::Entry& entry : decoded.entries) {
     const catalog::Observation& seen = entry.observation;
-    table.row({std::string(type_name(seen.type)), fmt::format("{:04o}", seen.mode), seen.size,
+    table.row({std::string(to_string(seen.type)), fmt::format("{:04o}", seen.mode), seen.size,
                TimePoint(std::chrono::nanoseconds(seen.mtime_ns)),
                Bytes{before + std::string(entry.name)}, seen.inode,
                static_cast<double>(seen.ctime_ns) / 1e9, Bytes{std::string(entry.symlink_target)}});

@@ -23,17 +23,7 @@ Result<T> asked_of_the_world(Result<T> result) {
 
 std::string type_of(const FileInfo& file) {
   if (file.link_is_broken) return "invalid_symlink";
-  switch (file.attributes.type) {
-    case EntryType::kFile:
-      return "file";
-    case EntryType::kDirectory:
-      return "dir";
-    case EntryType::kSymlink:
-      return "symlink";
-    case EntryType::kOther:
-      return "other";
-  }
-  return "other";
+  return std::string(to_string(file.attributes.type));
 }
 
 std::vector<Column> file_columns() {

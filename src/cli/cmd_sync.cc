@@ -45,7 +45,7 @@ Result<SyncDefinition> definition_of(app::Wherry& wherry, const Arguments& argum
   }
   definition.max_delete = arguments.percent("max-delete").value_or(definition.max_delete);
   if (arguments.has("symlinks")) {
-    TRY_ASSIGN(definition.symlinks, sync::parse_symlinks(arguments.text("symlinks")));
+    TRY_ASSIGN(definition.symlinks, engine::parse_symlink_policy(arguments.text("symlinks")));
   }
   definition.filters = filters_of(arguments);
   definition.label_pattern = arguments.optional_text("label").value_or(definition.label_pattern);

@@ -120,6 +120,8 @@ Result<int> run(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
   TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
   for (const std::string& name : names) TRY(syncs->get(name));  // before any begins
+  if (arguments.has("force"))
+    for (const std::string& name : names) TRY(syncs->take_over(name));
   int exit = kExitDone;
   for (const std::string& name : names) {
     PassProgress progress(context, wherry->service());
@@ -273,6 +275,9 @@ std::span<const Command> sync_run_commands() {
                     .kind = ValueKind::kPercent},
                    {.name = "full",
                     .help = "Look at every file, also in directories that are trusted."},
+                   {.name = "force",
+                    .help = "Take the sync from a process on another host; only when that process "
+                            "is known to be gone for good, because nothing here can see it."},
                    {.name = "print-cron", .help = "Print a crontab line for each sync instead."}},
        .handler = run,
        .examples = {"wherry sync run frames --dry-run", "wherry sync run frames"}},

@@ -234,6 +234,7 @@ Result<int> event_list(Context& context, const Arguments& arguments) {
 Result<int> resume(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  if (arguments.has("force")) TRY(service->take_over(id));
   TRY_ASSIGN(const Task task, service->task(id));
   // An ACTIVE task that no process runs (detached and not begun, or its process died) needs no
   // change of state.
@@ -394,7 +395,10 @@ std::span<const Command> task_commands() {
        .description =
            "What is done stays done: only the rest is moved. A cancelled task cannot be resumed.",
        .positionals = {kTaskId},
-       .options = {{.name = "detach", .help = "Run it in the background."}},
+       .options = {{.name = "detach", .help = "Run it in the background."},
+                   {.name = "force",
+                    .help = "Take it from a process on another host; only when that process is "
+                            "known to be gone for good, because nothing here can see it."}},
        .handler = resume},
       {.name = "task generate-submission-id",
        .summary =

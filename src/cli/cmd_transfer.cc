@@ -20,17 +20,12 @@ engine::SyncLevel sync_level(const std::string& name) {
   return engine::SyncLevel::kAlways;
 }
 
-engine::SymlinkPolicy symlink_policy(const std::string& name) {
-  if (name == "keep") return engine::SymlinkPolicy::kKeep;
-  if (name == "copy") return engine::SymlinkPolicy::kCopy;
-  return engine::SymlinkPolicy::kIgnore;
-}
-
 engine::TransferOptions transfer_options(const Arguments& arguments) {
   using Rule = engine::FilterRule;
   engine::TransferOptions options;
   options.sync_level = sync_level(arguments.text("sync-level"));
-  options.symlinks = symlink_policy(arguments.text("symlinks"));
+  const std::string& symlinks = arguments.text("symlinks");
+  if (!symlinks.empty()) options.symlinks = engine::parse_symlink_policy(symlinks).value();
   if (arguments.has("no-verify-checksum")) options.verify = engine::Verify::kSize;
   if (arguments.has("no-flush")) options.durability = engine::Durability::kNoFlush;
   options.preserve_mtime = arguments.has("preserve-mtime");

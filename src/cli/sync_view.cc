@@ -89,7 +89,7 @@ Record sync_record(const SyncDefinition& definition, EndpointNames& names) {
            {"settle_seconds", "Settle", Span{definition.settle}},
            {"deletions", "Deletions", std::string(to_string(definition.deletions))},
            {"max_delete_percent", "Max Delete (%)", definition.max_delete},
-           {"symlinks", "Symlinks", std::string(sync::to_string(definition.symlinks))},
+           {"symlinks", "Symlinks", std::string(to_string(definition.symlinks))},
            {"filters", "Filters", filter_texts(definition.filters)},
            {"label", "Label", definition.label_pattern},
            {"batch_files", "Files Per Task", static_cast<std::uint64_t>(definition.batch_size)},
@@ -175,7 +175,7 @@ Record status_record(const sync::SyncStatus& status, EndpointNames& names) {
                  {"schedule", "Schedule", schedule_text(definition)},
                  {"paused", "Paused", definition.paused}}};
   auto& fields = record.fields;
-  fields.push_back({"holder", "Run By", status.holder ? Value(*status.holder) : Value(),
+  fields.push_back({"holder", "Run By", status.holder ? Value(describe(*status.holder)) : Value(),
                     status.holder ? Shown::kAlways : Shown::kNotInText});
   if (status.known) {
     fields.push_back({"known_files", "Known Files", status.known->files});

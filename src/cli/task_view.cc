@@ -17,18 +17,6 @@ Value sync_level(engine::SyncLevel level) {
          static_cast<std::uint64_t>(engine::SyncLevel::kMissing);
 }
 
-std::string_view symlink_policy(engine::SymlinkPolicy policy) {
-  switch (policy) {
-    case engine::SymlinkPolicy::kIgnore:
-      return "ignore";
-    case engine::SymlinkPolicy::kKeep:
-      return "keep";
-    case engine::SymlinkPolicy::kCopy:
-      return "copy";
-  }
-  return "";
-}
-
 Value text_or_nothing(const std::string& text) {
   if (text.empty()) return {};
   return text;
@@ -65,7 +53,7 @@ void add_request(Record& record, const Task& task, EndpointNames& names) {
     fields.push_back({"fail_on_quota_errors", "Fail On Quota Errors", options.fail_on_quota_errors,
                       Shown::kNotInText});
     fields.push_back({"recursive_symlinks", "Recursive Symlinks",
-                      std::string(symlink_policy(options.symlinks)), Shown::kNotInText});
+                      std::string(to_string(options.symlinks)), Shown::kNotInText});
   } else {
     fields.push_back(
         {"source_endpoint_display_name", "Endpoint", Bytes{names.name(task.source_endpoint)}});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/hash.h"
@@ -31,6 +32,8 @@ enum class SymlinkPolicy {
   kKeep,    // the link itself is made again
   kCopy,    // what it points to is copied; a link to a directory above itself is an error
 };
+std::string_view to_string(SymlinkPolicy policy);  // "ignore", "keep", "copy"
+Result<SymlinkPolicy> parse_symlink_policy(std::string_view text);
 
 // The first rule that matches a name decides; a name that none matches is included. An excluded
 // directory is not entered.

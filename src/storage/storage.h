@@ -23,7 +23,7 @@
 
 namespace wherry::storage {
 
-enum class EntryType { kFile, kDirectory, kSymlink, kOther };  // kOther: device, pipe, socket
+using wherry::EntryType;
 
 // What a storage knows of one name. A field that the traits say is not kept is zero.
 struct Attributes {

@@ -10,7 +10,6 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "sync/lock.h"
 #include "sync/plan.h"
 #include "sync/prepare.h"
 #include "sync/save.h"
@@ -374,8 +373,7 @@ Result<PassReport> Pass::end_without_work(const Journal* journal) {
 
 Result<PassReport> Pass::run() {
   log_info("sync {}: checking", definition_.name);
-  TRY_ASSIGN(const SyncLock lock,
-             SyncLock::take(parts_.files.lock(definition_.name), definition_.name, parts_.clock));
+  TRY_ASSIGN(const tasks::Claim claim, parts_.claims.acquire(kSyncClaim, definition_.name));
   if (!options_.dry_run) TRY(finish_earlier());
   TRY(begin());
 

@@ -10,12 +10,14 @@
 
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "sync/batches.h"
 #include "sync/source_tree.h"
 #include "sync/store.h"
 #include "sync/types.h"
+#include "tasks/claim.h"
 #include "tasks/transfer_service.h"
 
 namespace wherry::sync {
@@ -25,7 +27,6 @@ struct SyncFiles {
   std::string directory;
   std::string catalog(std::string_view sync) const { return file(sync, ".catalog"); }
   std::string journal(std::string_view sync) const { return file(sync, ".journal"); }
-  std::string lock(std::string_view sync) const { return file(sync, ".lock"); }
 
  private:
   std::string file(std::string_view sync, std::string_view suffix) const {
@@ -39,11 +40,15 @@ struct SyncFiles {
 struct PassParts {
   tasks::TransferService& service;
   Store& store;
+  tasks::Claims& claims;
   Clock& clock;
   SyncFiles files;
   std::string owner;
   FaultHook fault;
 };
+
+// Of a sync's claim (tasks/claim.h): held by whoever writes its journal or its catalog.
+inline constexpr std::string_view kSyncClaim = "sync";
 
 // An error is a pass that could not begin (kConflict: another runs) or could not go on; then the
 // next one goes on where it ended. Everything else is in the report.

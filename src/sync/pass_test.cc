@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "sync/lock.h"
 #include "sync/test_fixture.h"
 
 namespace wherry::sync {
@@ -811,7 +810,7 @@ TEST_F(PassTest, APartialPassLooksOnlyIntoTheGivenDirectories) {
 
 TEST_F(PassTest, ALockedSyncNamesWhoRunsIt) {
   write("a", "1");
-  const auto lock = SyncLock::take(scratch_.file("mirror.lock"), "mirror", clock_).value();
+  const auto claim = claims_->acquire(kSyncClaim, "mirror").value();
   const auto report = try_run();
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, Code::kConflict);
@@ -983,6 +982,7 @@ TEST_F(CrashTest, AStopLeavesAPassThatTheNextFinishes) {
   std::stop_source stop;
   const PassParts parts{service_,
                         *store_,
+                        *claims_,
                         clock_,
                         {scratch_.path()},
                         "user",

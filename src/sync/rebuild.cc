@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "catalog/writer.h"
-#include "sync/lock.h"
 #include "sync/plan.h"
 #include "sync/save.h"
 #include "sync/scan.h"
@@ -105,8 +104,7 @@ Result<RebuildReport> rebuild_sync(const PassParts& parts, const SyncDefinition&
                       "target has; remove its catalog, and the next pass sends everything",
                       definition.name);
   }
-  TRY_ASSIGN(const SyncLock lock,
-             SyncLock::take(parts.files.lock(definition.name), definition.name, parts.clock));
+  TRY_ASSIGN(const tasks::Claim claim, parts.claims.acquire(kSyncClaim, definition.name));
   const Rules rules{definition.symlinks, definition.filters};
   TRY_ASSIGN(const auto source, open_source(parts.service, definition.source, rules),
              "open the source");

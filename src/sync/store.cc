@@ -211,7 +211,7 @@ Result<SyncDefinition> from_row(const Row& row) {
   d.settle = Duration(row.settle);
   TRY_ASSIGN(d.deletions, parse_deletions(row.deletions));
   d.max_delete = row.max_delete;
-  TRY_ASSIGN(d.symlinks, parse_symlinks(row.symlinks));
+  TRY_ASSIGN(d.symlinks, engine::parse_symlink_policy(row.symlinks));
   TRY_ASSIGN(d.filters, parse_filters(row.filters));
   d.label_pattern = row.label_pattern;
   d.batch_size = static_cast<std::size_t>(row.batch_size);

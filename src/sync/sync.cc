@@ -8,7 +8,6 @@
 #include <cctype>
 
 #include "sync/cron.h"
-#include "sync/lock.h"
 
 namespace wherry::sync {
 namespace {
@@ -84,12 +83,15 @@ bool contains(const std::string& outer, const std::string& inner) {
 }  // namespace
 
 SyncService::SyncService(Parts parts)
-    : store_(parts.database), parts_{parts.service,
-                                     store_,
-                                     parts.clock,
-                                     {std::move(parts.directory)},
-                                     std::move(parts.owner),
-                                     std::move(parts.fault)} {}
+    : store_(parts.database),
+      claims_(parts.database, parts.clock),
+      parts_{parts.service,
+             store_,
+             claims_,
+             parts.clock,
+             {std::move(parts.directory)},
+             std::move(parts.owner),
+             std::move(parts.fault)} {}
 
 Result<void> SyncService::check_places(SyncDefinition& definition) {
   tasks::TransferService& service = parts_.service;
@@ -149,10 +151,9 @@ Result<SyncDefinition> SyncService::update(SyncDefinition definition) {
 
 Result<void> SyncService::remove(std::string_view name) {
   TRY(store_.get(name));
-  TRY_ASSIGN(const SyncLock lock, SyncLock::take(parts_.files.lock(name), name, parts_.clock));
+  TRY_ASSIGN(const tasks::Claim claim, parts_.claims.acquire(kSyncClaim, name));
   TRY(store_.remove(name));
-  for (const std::string& file :
-       {parts_.files.catalog(name), parts_.files.journal(name), parts_.files.lock(name)})
+  for (const std::string& file : {parts_.files.catalog(name), parts_.files.journal(name)})
     ::unlink(file.c_str());
   return {};
 }
@@ -181,7 +182,7 @@ Result<SyncStatus> SyncService::status(std::string_view name) {
   if (!last.empty()) status.last = last.front();
   TRY_ASSIGN(status.interrupted, store_.unfinished_pass(name));
   TRY_ASSIGN(status.failures, store_.failures(name));
-  TRY_ASSIGN(status.holder, SyncLock::holder(parts_.files.lock(name)));
+  TRY_ASSIGN(status.holder, parts_.claims.holder(kSyncClaim, name));
   auto catalog = catalog::Reader::open(parts_.files.catalog(name));
   if (catalog) {
     status.known = (*catalog)->totals();
@@ -199,6 +200,11 @@ Result<PassReport> SyncService::run(std::string_view name, const PassOptions& op
                       name, name);
   }
   return run_pass(parts_, definition, options, std::move(stop));
+}
+
+Result<void> SyncService::take_over(std::string_view name) {
+  TRY(store_.get(name));
+  return claims_.take_from_other_host(kSyncClaim, name);
 }
 
 Result<void> SyncService::watch(const WatchOptions& options, std::stop_token stop) {

@@ -27,7 +27,7 @@ struct SyncStatus {
   std::optional<PassRecord> interrupted;  // one that the next run finishes
   std::optional<catalog::Totals> known;   // what the catalog holds; none before the first pass
   std::vector<Failure> failures;
-  std::optional<std::string> holder;  // the process that runs a pass now, and since when
+  std::optional<tasks::Holder> holder;  // the process that runs a pass now, and since when
 };
 
 // Safe for concurrent calls.
@@ -35,9 +35,9 @@ class SyncService {
  public:
   struct Parts {
     tasks::TransferService& service;
-    Database& database;  // migrated with sync_migrations()
+    Database& database;  // migrated with task_migrations() and sync_migrations()
     Clock& clock;
-    std::string directory;  // for catalogs, journals and locks; it exists
+    std::string directory;  // for catalogs and journals; it exists
     std::string owner;      // of the tasks that are submitted
     FaultHook fault;        // for tests
   };
@@ -64,6 +64,9 @@ class SyncService {
 
   // One pass, now. kConflict if the sync is paused, or runs already (which process, since when).
   Result<PassReport> run(std::string_view name, const PassOptions& options, std::stop_token stop);
+  // Ends the claim of a process on another host, which the caller knows to be dead. kConflict if a
+  // live process of this host runs it.
+  Result<void> take_over(std::string_view name);
   // Keeps syncs up to date until a stop is requested; see watch.h.
   Result<void> watch(const WatchOptions& options, std::stop_token stop);
   // Re-reads both sides; see verify.h.
@@ -77,6 +80,7 @@ class SyncService {
   Result<void> set_paused(std::string_view name, bool paused);
 
   Store store_;
+  tasks::Claims claims_;
   PassParts parts_;
 };
 

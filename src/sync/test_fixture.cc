@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "tasks/local_service.h"
 
 namespace wherry::sync {
 
@@ -17,8 +18,10 @@ SyncFixture::SyncFixture()
   fs::create_directory(source_);
   fs::create_directory(target_);
   database_ = Database::open({.path = scratch_.file("wherry.db")}).value();
+  database_->migrate(tasks::task_migrations()).value();
   database_->migrate(sync_migrations()).value();
   store_ = std::make_unique<Store>(*database_);
+  claims_ = std::make_unique<tasks::Claims>(*database_, clock_);
   service_.add_endpoint("lab", source_);
   service_.add_endpoint("archive", target_);
   definition_.name = "mirror";
@@ -58,7 +61,7 @@ void SyncFixture::set_mtime(const std::string& path, TimePoint time) {
 }
 
 Result<PassReport> SyncFixture::try_run(const PassOptions& options) {
-  const PassParts parts{service_, *store_, clock_, {scratch_.path()}, "user", fault_};
+  const PassParts parts{service_, *store_, *claims_, clock_, {scratch_.path()}, "user", fault_};
   return run_pass(parts, definition_, options, {});
 }
 

@@ -54,6 +54,7 @@ class SyncFixture : public testing::Test {
   FakeClock clock_;
   TestService service_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<tasks::Claims> claims_;
   SyncDefinition definition_;
   FaultHook fault_;
 };

@@ -22,26 +22,6 @@ Result<Deletions> parse_deletions(std::string_view text) {
   return make_error(Code::kInvalid, "deletions '{}': use keep, propagate or archive", text);
 }
 
-std::string_view to_string(engine::SymlinkPolicy policy) {
-  switch (policy) {
-    case engine::SymlinkPolicy::kIgnore:
-      return "ignore";
-    case engine::SymlinkPolicy::kKeep:
-      return "keep";
-    case engine::SymlinkPolicy::kCopy:
-      return "copy";
-  }
-  return "";
-}
-
-Result<engine::SymlinkPolicy> parse_symlinks(std::string_view text) {
-  using engine::SymlinkPolicy;
-  for (const auto value : {SymlinkPolicy::kIgnore, SymlinkPolicy::kKeep, SymlinkPolicy::kCopy}) {
-    if (text == to_string(value)) return value;
-  }
-  return make_error(Code::kInvalid, "symlinks '{}': use ignore, keep or copy", text);
-}
-
 std::string_view to_string(ChangeKind kind) {
   switch (kind) {
     case ChangeKind::kAdded:

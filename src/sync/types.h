@@ -35,8 +35,6 @@ inline constexpr std::string_view kArchiveDirectory = ".wherry-archive";
 
 std::string_view to_string(Deletions deletions);  // "keep", "propagate", "archive"
 Result<Deletions> parse_deletions(std::string_view text);
-std::string_view to_string(engine::SymlinkPolicy policy);  // "ignore", "keep", "copy"
-Result<engine::SymlinkPolicy> parse_symlinks(std::string_view text);
 
 struct SyncDefinition {
   std::string name;  // letters, digits, '-', '_' and '.'; at most 64 bytes

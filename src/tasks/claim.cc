@@ -57,14 +57,18 @@ std::optional<Holder> find(soci::session& sql, const std::string& kind, const st
   return holder;
 }
 
-Error held_error(std::string_view kind, std::string_view id, const Holder& holder,
-                 const ProcessIdentity& self) {
-  const ProcessIdentity& process = holder.process;
-  const bool is_here = process.host == self.host;
-  return Error{Code::kConflict, Retry::kLater,
-               fmt::format("{} '{}' is being run by {} {}{} since {}; wait until it is done", kind,
-                           id, process == self ? "this process," : "process", process.pid,
-                           is_here ? "" : " on host " + process.host, format_time(holder.since))};
+bool is_of_this_host(const Holder& holder) { return holder.process.host == this_process().host; }
+
+Error held_error(std::string_view kind, std::string_view id, const Holder& holder) {
+  const std::string here = holder.process == this_process() ? "this " : "";
+  std::string text = fmt::format("{} '{}' is being run by {}{}; wait until it is done", kind, id,
+                                 here, describe(holder));
+  if (!is_of_this_host(holder)) {
+    // Of a sync `resume` means something else.
+    text += fmt::format(", or, if that process is gone for good, `wherry {} {} --force {}`", kind,
+                        kind == "sync" ? "run" : "resume", id);
+  }
+  return Error{Code::kConflict, Retry::kLater, std::move(text)};
 }
 
 void replace(soci::session& sql, const std::string& kind, const std::string& id,
@@ -84,6 +88,11 @@ void replace(soci::session& sql, const std::string& kind, const std::string& id,
 bool is_live(const Holder& holder) {
   if (holder.process == this_process()) return held_here().contains(holder.serial);
   return liveness(holder.process) != Liveness::kDead;
+}
+
+std::string describe(const Holder& holder) {
+  return fmt::format("process {} on {} since {}", holder.process.pid, holder.process.host,
+                     format_time(holder.since));
 }
 
 struct Claim::State {
@@ -134,11 +143,23 @@ Result<Claim> Claims::acquire(std::string_view kind, std::string_view id, const 
   const Holder mine{state->process, clock_.now(), state->serial};
   TRY(database_.write([&](soci::session& sql) -> Result<void> {
     const auto holder = find(sql, state->kind, state->id);
-    if (holder && is_live(*holder)) return held_error(kind, id, *holder, state->process);
+    if (holder && is_live(*holder)) return held_error(kind, id, *holder);
     replace(sql, state->kind, state->id, mine);
     return also ? also(sql) : Result<void>();
   }));
   return Claim(std::move(state));
+}
+
+Result<void> Claims::take_from_other_host(std::string_view kind, std::string_view id) {
+  const std::string of_kind(kind), name(id);
+  return database_.write([&](soci::session& sql) -> Result<void> {
+    const auto holder = find(sql, of_kind, name);
+    if (!holder || !is_live(*holder)) return {};
+    if (is_of_this_host(*holder)) return held_error(kind, id, *holder);
+    log_warning("the claim on {} '{}' is taken from {}", kind, id, describe(*holder));
+    sql << "delete from claim where kind = :kind and id = :id", soci::use(of_kind), soci::use(name);
+    return {};
+  });
 }
 
 Result<std::optional<Holder>> Claims::holder(std::string_view kind, std::string_view id) {

@@ -46,6 +46,7 @@ struct Holder {
 // Whether the holder is not known to be dead. One on another host cannot be looked at and counts
 // as alive.
 bool is_live(const Holder& holder);
+std::string describe(const Holder& holder);  // "process 12 on node3 since 2026-10-15T11:06:03Z"
 
 // Safe for concurrent calls. The database is migrated with task_migrations(); it and the clock
 // outlive this.
@@ -56,6 +57,10 @@ class Claims {
   // Takes the claim on thing `id` of a kind ("task", "sync"). A dead holder's is taken over. What a
   // live process holds, this one included, is kConflict: the message names its pid and since when.
   Result<Claim> acquire(std::string_view kind, std::string_view id, const Claim::Also& also = {});
+  // Ends the claim of a process on another host. Nothing here can tell whether it lives: who calls
+  // this knows that it does not. kConflict if a live process of this host holds it; nothing happens
+  // if nobody does.
+  Result<void> take_from_other_host(std::string_view kind, std::string_view id);
   // Who holds it and is not dead.
   Result<std::optional<Holder>> holder(std::string_view kind, std::string_view id);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <soci/soci.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ namespace wherry::tasks {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class ClaimTest : public testing::Test {
  protected:
@@ -100,6 +102,32 @@ TEST_F(ClaimTest, OfADeadProcessIsTakenOverAtOnce) {
   other.die();
   EXPECT_FALSE(*claims_.holder("task", "a"));
   EXPECT_TRUE(claims_.acquire("task", "a"));
+}
+
+TEST_F(ClaimTest, OfAnotherHostIsTakenOnlyWhenAPersonSaysSo) {
+  const OtherProcess other(world_.scratch.file("wherry.db"), "task", "a");
+  world_.database
+      ->write([](soci::session& sql) -> Result<void> {
+        sql << "update claim set host = 'elsewhere'";
+        return {};
+      })
+      .value();
+  const auto refused = claims_.acquire("task", "a");
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_THAT(refused.error().message, HasSubstr("on elsewhere since 2018-10-15"));
+  EXPECT_THAT(refused.error().message, HasSubstr("`wherry task resume --force a`"));
+  ASSERT_TRUE(claims_.take_from_other_host("task", "a"));
+  EXPECT_FALSE(*claims_.holder("task", "a"));
+  EXPECT_TRUE(claims_.acquire("task", "a"));
+}
+
+TEST_F(ClaimTest, OfALiveProcessOfThisHostIsNeverTaken) {
+  const OtherProcess other(world_.scratch.file("wherry.db"), "task", "a");
+  const auto taken = claims_.take_from_other_host("task", "a");
+  EXPECT_EQ(taken.error().code, Code::kConflict);
+  EXPECT_THAT(taken.error().message, Not(HasSubstr("--force")));
+  EXPECT_TRUE(*claims_.holder("task", "a"));
+  EXPECT_TRUE(claims_.take_from_other_host("task", "nobody's"));
 }
 
 TEST_F(ClaimTest, ThatCouldNotBeGivenUpBindsNobodyAfterwards) {

@@ -91,6 +91,7 @@ class Service : public LocalService {
   Result<std::optional<std::string>> host_directory(const EndpointId& endpoint) override;
 
   Result<Task> run(const TaskId& id, std::stop_token stop) override;
+  Result<void> take_over(const TaskId& id) override { return store_.take_over(id); }
   std::shared_ptr<const engine::Progress> progress(const TaskId& id) override;
   Result<std::size_t> step() override;
   Result<std::size_t> purge_history() override;

@@ -46,6 +46,9 @@ class LocalService : public TransferService {
   // (then it is INACTIVE and can be resumed) or needs a person. kConflict if another live process
   // holds it: the message names its pid and since when.
   virtual Result<Task> run(const TaskId& id, std::stop_token stop) = 0;
+  // Ends the claim of a process on another host, which the caller knows to be dead: then the task
+  // can be run here. kConflict if a live process of this host holds it.
+  virtual Result<void> take_over(const TaskId& id) = 0;
   // Live counters of a task that this process runs; null otherwise. Valid while held.
   virtual std::shared_ptr<const engine::Progress> progress(const TaskId& id) = 0;
   // Starts every runnable task there is room for, without waiting (the scheduler's step, for tests

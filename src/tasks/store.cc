@@ -343,6 +343,11 @@ Result<bool> Store::cancel(const TaskId& id) {
   return ended.error();
 }
 
+Result<void> Store::take_over(const TaskId& id) {
+  TRY(key(id));
+  return claims_.take_from_other_host(kTaskClaim, id);
+}
+
 Result<void> Store::resume(const TaskId& id) {
   return change_unheld(id, [&](soci::session& sql) -> Result<void> {
     TRY_ASSIGN(const TaskRow row, load_row(sql, id));

@@ -80,6 +80,8 @@ class Store {
   // Notes the wish, durably. True if the task has ended by that, because nobody runs it.
   Result<bool> cancel(const TaskId& id);
   Result<void> resume(const TaskId& id);
+  // See Claims::take_from_other_host; kNotFound if there is no such task.
+  Result<void> take_over(const TaskId& id);
   Result<void> update(const TaskId& id, const TaskChange& change);
   // Ends as EXPIRED what is past its deadline and run by nobody. Returns the tasks.
   Result<std::vector<TaskId>> expire();

@@ -108,8 +108,8 @@ void History::set_up() {
       "power cuts {}, groups of {}, attempts {}; sync: deletions {}, at most {} %, symlinks {}, {}"
       " filters, renames {}",
       character_.power_cuts, character_.limits.group_files, character_.limits.retry_attempts,
-      to_string(sync.deletions), sync.max_delete, sync::to_string(sync.symlinks),
-      sync.filters.size(), sync.renames);
+      to_string(sync.deletions), sync.max_delete, to_string(sync.symlinks), sync.filters.size(),
+      sync.renames);
   for (int n = 0; n < 6; ++n) tell("the source: {}", source_.change());
   for (const Place place : kTargets) {
     world_.memory(place).make_directory(storage::path_of("keep"), 0755).value();
