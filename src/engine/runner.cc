@@ -398,12 +398,14 @@ void TransferRun::make_directory(const Operation& operation) {
   const std::uint32_t mode =
       keeps ? operation.attributes.mode & kPreservedDirectoryBits : kDirectoryModeWhenNotPreserved;
   const bool opened = (mode & kOwnerAll) != kOwnerAll && target_.traits().modes;
-  // A call that failed may have made the directory all the same, as may a run that died.
-  bool may_be_new = context_.recovering;
+  bool may_be_new = false;
   bool is_new = false;
+  bool tried = context_.recovering;
   const bool made = thread_.attempt(operation, [&]() -> wherry::Result<void> {
+    // A call that failed, or a run that died, may have made it all the same, and those above it.
+    if (std::exchange(tried, true)) touch_all(operation.target);
     auto found = make_or_find(operation, mode | kOwnerAll);
-    may_be_new = may_be_new || !found || *found;
+    may_be_new = !found || *found;
     TRY_ASSIGN(is_new, std::move(found));
     if (opened && !is_new) {
       // If this is refused, so will be what needs it, and says so.

@@ -542,6 +542,26 @@ TEST_F(Runner, DirectoryThatAFailedCallMadeIsDurableToo) {
   }
 }
 
+TEST_F(Runner, DirectoryThatADeadRunMadeIsDurableToo) {
+  for (std::uint64_t skip = 0; skip < 4; ++skip) {
+    const auto target = open_memory();
+    put_file(*source_, "s/d/x", "1");
+    TestRun run;
+    run.limits.retry_attempts = 1;
+    Faults faults;
+    faults.on(StorageOperation::kFlushDirectories, {.kind = Fault::Kind::kDie}, 1, skip);
+    const auto faulty = make_faulty(*target, faults, run.clock);
+    const std::vector<TransferItem> items = {item("s", "a/b/t"), item("s/d/x", "c/d/x")};
+    run.transfer(*source_, *faulty, items);
+    TestRun next;
+    next.recovering = true;
+    EXPECT_EQ(next.transfer(*source_, *target, items).failed, 0u);
+    storage::lose_power(*target);
+    EXPECT_TRUE(exists(*target, "a/b/t/d/x")) << skip;
+    EXPECT_TRUE(exists(*target, "c/d/x")) << skip;
+  }
+}
+
 // Admission --------------------------------------------------------------------------------------
 
 TEST_F(Runner, EveryFileIsAdmittedWithItsSize) {

@@ -115,6 +115,7 @@ Result<void> PosixDirectories::flush(std::span<const RelPath> directories) {
     if (singly && ::fsync(fd.get()) == 0) continue;
     if (singly && errno != EBADF) return path_error(errno, "flush directory", path);
     const UniqueFd whole = open_for_flush(fd.get());  // EBADF: it cannot be read, only searched
+    if (!whole && (errno == EACCES || errno == EROFS)) continue;  // nor written: no name is ours
     TRY(flush_whole(whole.get()), "flush directory '{}'", escape_bytes(path.text()));
     flushed.insert(status.st_dev);
   }

@@ -103,6 +103,16 @@ class Trouble(Scenario):
         self.wherry("task", "resume", task["task_id"])
         self.assert_identical()
 
+    def test_a_task_goes_on_below_a_directory_that_may_only_be_searched(self):
+        self.write("file").chmod(0)
+        inner = self.target / "outer/inner"
+        inner.mkdir(parents=True)
+        (self.target / "outer").chmod(0o111)
+        self.refused(1, "transfer", f"{self.source}/", f"{inner}/new/", "--recursive")
+        (self.source / "file").chmod(0o644)
+        self.wherry("task", "resume", self.only_task()["task_id"])
+        self.assertTrue((inner / "new/file").exists())
+
     def test_source_errors_may_be_skipped_and_are_listed(self):
         self.write("good")
         self.write("bad").chmod(0)
@@ -131,11 +141,12 @@ class Trouble(Scenario):
                   f"w='{system.BINARY}'; id=$($w task generate-submission-id)\n"
                   f"if $w transfer '{self.source}/' '{self.target}/' -r --submission-id $id --fail-on-quota-errors; "
                   "then echo 'not full?'; exit 1; fi\n"
-                  f"before=$(stat -c %i '{self.target}/file00')\n"
                   f"rm '{self.target}/filler'\n"
+                  f"first=$(ls '{self.target}'/file* | head -n 1)\n"
+                  "before=$(stat -c %i $first)\n"
                   "task=$($w task list --format unix | cut -f 1)\n"
                   "$w task resume $task\n"
-                  f"test $before = $(stat -c %i '{self.target}/file00')\n"
+                  "test $before = $(stat -c %i $first)\n"
                   f"diff -r '{self.source}' '{self.target}'\n")
         probe = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none",
                                 self.target], capture_output=True)
