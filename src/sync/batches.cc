@@ -244,15 +244,16 @@ Result<void> Batches::confirm(const Submission& submission) {
     }
     marker = page.next;
   }
-  const bool succeeded = task.state == tasks::TaskState::kSucceeded;
+  const bool all_ended = task.state == tasks::TaskState::kSucceeded || !task.cut_short;
   const std::string ended = task.fatal_error ? task.fatal_error->description : "the task failed";
   std::uint64_t item = 0;
   return for_each(submission.kind, submission.first,
                   [&](std::uint64_t ordinal, std::string_view directory,
                       const JournalEntry& entry) -> Result<bool> {
-                    // Of a task that succeeded, what has no error is done or was up to date.
+                    // Of a task that came to its end, what has no error is done or was up to
+                    // date, whatever became of the others.
                     const bool arrived =
-                        state[item] == kArrived || (state[item] == kUnknown && succeeded);
+                        state[item] == kArrived || (state[item] == kUnknown && all_ended);
                     if (state[item] == kFailed) {
                       outcome_.fail(join(directory, entry.name), messages[message_of[item]]);
                     } else if (!arrived) {

@@ -195,6 +195,22 @@ TEST_F(PassTest, OneFailingFileHoldsBackNoOther) {
   expect_nothing_due();
 }
 
+// Symlinks are not listed with the files that a task has moved.
+TEST_F(PassTest, OneFailingFileHoldsBackNoSymlink) {
+  definition_.symlinks = engine::SymlinkPolicy::kKeep;
+  write("bad", "1");
+  fs::create_symlink("bad", at_source("link"));
+  service_.failing_targets = {"bad"};
+  const PassReport report = run();
+  EXPECT_EQ(report.counts.failed, 1u);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(report.problems[0].path, "bad");
+  service_.forget();
+  service_.failing_targets.clear();
+  run();
+  EXPECT_THAT(service_.copied, ElementsAre("bad"));
+}
+
 TEST_F(PassTest, AFileThatKeepsFailingWaitsLongerAndLonger) {
   write("bad", "1");
   write("good", "2");

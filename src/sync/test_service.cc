@@ -182,6 +182,7 @@ void TestService::run(Work& work) {
   if (fail_tasks) {
     work.task.state = tasks::TaskState::kFailed;
     work.task.fatal_error = tasks::TaskError{"ENDPOINT_ERROR", "the endpoint is away"};
+    work.task.cut_short = true;
     return;
   }
   for (std::uint64_t i = 0; i < work.transfers.size(); ++i) copy(work, i);

@@ -114,6 +114,7 @@ TEST(LocalService, OneBadFileFailsTheTaskAndNoOtherFile) {
   EXPECT_EQ(task.state, TaskState::kFailed);
   ASSERT_TRUE(task.fatal_error);
   EXPECT_EQ(task.fatal_error->code, "PERMISSION_DENIED");
+  EXPECT_FALSE(task.cut_short);
   EXPECT_EQ(task.counts.files_transferred, 99u);
   EXPECT_EQ(task.counts.files_failed, 1u);
   EXPECT_EQ(world.service->successful_transfers(task.id, 0)->rows.size(), 99u);
@@ -255,6 +256,7 @@ TEST(LocalService, ACancelledTaskEndsAtOnceWhenNobodyRunsIt) {
   const Task task = world.service->task(id).value();
   EXPECT_EQ(task.state, TaskState::kFailed);
   EXPECT_EQ(task.fatal_error->code, "CANCELED");
+  EXPECT_TRUE(task.cut_short);
   EXPECT_THAT(world.event_codes(id), ElementsAre("CANCELED"));
   EXPECT_EQ(world.service->cancel(id).error().code, Code::kConflict);
   EXPECT_EQ(world.service->resume(id).error().code, Code::kConflict);
@@ -300,6 +302,7 @@ TEST(LocalService, ARunningTaskIsCancelledAtOnce) {
   const Task task = run.join();
   EXPECT_EQ(task.state, TaskState::kFailed);
   EXPECT_EQ(task.fatal_error->code, "CANCELED");
+  EXPECT_TRUE(task.cut_short);
   EXPECT_EQ(world.service->progress(run.id), nullptr);
 }
 

@@ -109,10 +109,11 @@ void move_state(soci::session& sql, const TaskRow& row, TaskState to) {
 Result<void> apply(soci::session& sql, const TaskRow& row, const Ending& ending, TimePoint now) {
   move_state(sql, row, ending.state);
   const long long completed = is_final(ending.state) ? to_stored(now) : 0;
-  sql << "update task set completed = :completed, nice_status = :nice, nice_status_details = :more"
-         " where number = :number",
-      soci::use(completed), soci::use(ending.nice_status), soci::use(ending.nice_status_details),
-      soci::use(row.number);
+  const int cut_short = ending.cut_short ? 1 : 0;
+  sql << "update task set completed = :completed, cut_short = :cut, nice_status = :nice,"
+         " nice_status_details = :more where number = :number",
+      soci::use(completed), soci::use(cut_short), soci::use(ending.nice_status),
+      soci::use(ending.nice_status_details), soci::use(row.number);
   if (ending.error) {
     sql << "update task set error_code = :code, error_description = :description"
            " where number = :number",
@@ -132,6 +133,7 @@ Ending ending_of(std::string_view code, std::string_view description, TimePoint 
   Ending ending;
   ending.state = TaskState::kFailed;
   ending.error = TaskError{std::string(code), std::string(description)};
+  ending.cut_short = true;
   ending.event = Event{now, std::string(code), std::string(description), "", true};
   return ending;
 }

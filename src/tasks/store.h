@@ -35,6 +35,7 @@ struct Ending {
   std::string nice_status;          // of kInactive
   std::string nice_status_details;  // of kInactive
   std::optional<Event> event;
+  bool cut_short = false;  // of kFailed: before every operation had its outcome
 };
 
 // Safe for concurrent calls. The database, migrated with task_migrations(), and the clock outlive

@@ -27,6 +27,7 @@ constexpr Migration kMigrations[] = {
      " events integer not null default 0, fault_events integer not null default 0,"
      " nice_status text not null, nice_status_details text not null default '',"
      " error_code text not null default '', error_description text not null default '',"
+     " cut_short integer not null default 0,"
      " cancel_requested integer not null default 0, current_file text not null default '',"
      " unique (owner, submission_id)) strict;"
      "create index task_requested on task (requested, number);"

@@ -18,8 +18,9 @@ constexpr std::string_view kSelect =
     " t.directories, t.symlinks, t.files_transferred, t.files_skipped, t.skipped_errors,"
     " t.files_failed, t.removed, t.bytes, t.bytes_transferred, t.bytes_checksummed, t.faults,"
     " t.runs, t.worked, t.nice_status, t.nice_status_details, t.error_code, t.error_description,"
-    " t.cancel_requested, t.current_file, coalesce(c.pid, 0), coalesce(c.start_time, 0),"
-    " coalesce(c.since, 0), coalesce(c.serial, 0), coalesce(c.host, ''), coalesce(c.boot_id, '')"
+    " t.cut_short, t.cancel_requested, t.current_file, coalesce(c.pid, 0),"
+    " coalesce(c.start_time, 0), coalesce(c.since, 0), coalesce(c.serial, 0), coalesce(c.host, "
+    "''), coalesce(c.boot_id, '')"
     " from task t left join claim c on c.kind = 'task' and c.id = t.id ";
 
 template <class Enum>
@@ -120,7 +121,7 @@ TaskQuery::TaskQuery(soci::session& sql, const std::string& rest, const std::str
   for (std::string* field :
        {&row.nice_status, &row.nice_status_details, &row.error_code, &row.error_description})
     statement.exchange(soci::into(*field));
-  statement.exchange(soci::into(row.cancel_requested));
+  for (int* field : {&row.cut_short, &row.cancel_requested}) statement.exchange(soci::into(*field));
   statement.exchange(soci::into(row.current_file));
   for (long long* field : {&row.pid, &row.start_time, &row.since, &row.serial})
     statement.exchange(soci::into(*field));
@@ -229,6 +230,7 @@ Result<Task> to_task(const TaskRow& row) {
   task.cancel_requested = row.cancel_requested != 0;
   if (!row.error_code.empty() && task.state == TaskState::kFailed)
     task.fatal_error = TaskError{row.error_code, row.error_description};
+  task.cut_short = row.cut_short != 0;
   if (row.pid != 0) {
     const Holder holder = holder_of(row);
     if (is_live(holder)) task.holder = holder.process;

@@ -27,7 +27,7 @@ struct TaskRow {
             bytes_checksummed = 0, faults = 0;
   long long runs = 0, worked = 0;
   std::string nice_status, nice_status_details, error_code, error_description;
-  int cancel_requested = 0;
+  int cut_short = 0, cancel_requested = 0;
   std::string current_file;
   // Of the claim; pid 0 if there is none.
   long long pid = 0, start_time = 0, since = 0, serial = 0;

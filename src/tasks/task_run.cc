@@ -59,6 +59,7 @@ Ending failed(TimePoint now, std::string_view code, const std::string& descripti
   Ending ending;
   ending.state = TaskState::kFailed;
   ending.error = TaskError{std::string(code), description};
+  ending.cut_short = true;
   ending.event = Event{now, std::string(code), description, "", true};
   return ending;
 }

@@ -92,6 +92,8 @@ struct Task {
   std::string nice_status;      // "Queued", "OK" or the code of the trouble; empty when ended
   std::string nice_status_details;
   std::optional<TaskError> fatal_error;  // of a failed task
+  // It failed before every operation had its outcome: canceled, expired, or for the fatal error.
+  bool cut_short = false;
   bool cancel_requested = false;
   std::optional<ProcessIdentity> holder;  // the process that runs it, if any
   std::string current_file;               // last known, while active
