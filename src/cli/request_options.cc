@@ -26,7 +26,7 @@ std::vector<OptionSpec> request_options() {
       {.name = "deadline",
        .value = "TIME",
        .help = "Give up at this time, e.g. 2030-01-01T12:00:00, in UTC unless it has a zone (24 "
-               "hours from now).",
+               "hours from now; 30 days, to an endpoint with a daily quota).",
        .kind = ValueKind::kTime},
       {.name = "submission-id",
        .value = "ID",

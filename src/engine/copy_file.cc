@@ -17,18 +17,13 @@ using storage::TemporaryFile;
 namespace {
 
 constexpr std::size_t kBufferBytes = 1U << 20;
-constexpr std::size_t kBufferAlignment = 4096;  // direct I/O asks for it
+// At most so much is written before it is read back: it is still in the page cache then.
+constexpr ByteCount kVerifiedAtOnce = 64ULL << 20;
 constexpr ByteCount kSmallestWithHoles =
     1U << 16;  // below, looking for holes costs more than it saves
 constexpr std::uint32_t kModeWhenNotPreserved = 0644;
 // The set-user and set-group bits are left behind: the copy may belong to somebody else.
 constexpr std::uint32_t kPreservedModeBits = 0777;
-
-char* allocate_buffer() {
-  char* memory = static_cast<char*>(std::aligned_alloc(kBufferAlignment, kBufferBytes));
-  CHECK(memory != nullptr);
-  return memory;
-}
 
 // Whether a file is the one that was seen before: a writer cannot leave all of these as they were.
 bool unchanged(const Attributes& before, const Attributes& after, bool has_inodes) {
@@ -70,7 +65,7 @@ std::vector<RelPath> KeptTemporaries::all() const {
   return {temporaries_.begin(), temporaries_.end()};
 }
 
-// The checksums of one pass over a file's content.
+// The checksums of one pass over a file's content, and of the part that was not read back yet.
 class FileCopier::Hashes {
  public:
   explicit Hashes(const std::optional<ExternalChecksum>& asked)
@@ -80,11 +75,15 @@ class FileCopier::Hashes {
   void update(std::span<const char> bytes) {
     fast_->update(bytes);
     if (item_) item_->update(bytes);
+    if (part_) part_->update(bytes);
   }
   void update_with_zeros(ByteCount count) {
     engine::update_with_zeros(*fast_, count);
     if (item_) engine::update_with_zeros(*item_, count);
+    if (part_) engine::update_with_zeros(*part_, count);
   }
+  void begin_part() { part_ = make_hasher(HashAlgorithm::kXxh3_128); }
+  std::string end_part() { return std::exchange(part_, nullptr)->finish(); }
   Content content(ByteCount bytes) {
     return {bytes, fast_->finish(), item_ ? item_->finish() : std::string()};
   }
@@ -92,10 +91,11 @@ class FileCopier::Hashes {
  private:
   std::unique_ptr<Hasher> fast_;
   std::unique_ptr<Hasher> item_;
+  std::unique_ptr<Hasher> part_;
 };
 
 FileCopier::FileCopier(CopyEnvironment& environment)
-    : environment_(environment), buffer_(allocate_buffer()) {}
+    : environment_(environment), buffer_(new char[kBufferBytes]) {}
 
 wherry::Result<CopiedFile> FileCopier::copy(const Operation& operation, int attempt) {
   CHECK(operation.kind == OperationKind::kCopyFile);
@@ -136,14 +136,7 @@ wherry::Result<CopiedFile> FileCopier::copy_as_seen(const Operation& operation, 
     keep_after(content.error(), operation, seen.size, *file);
     return std::move(content).error();
   }
-  if (content->bytes == seen.size) {
-    TRY(check_item_checksum(operation, *content));
-    auto verified = verify(*file, *content);
-    if (!verified) {
-      keep_after(verified.error(), operation, seen.size, *file);
-      return std::move(verified).error();
-    }
-  }
+  if (content->bytes == seen.size) TRY(check_item_checksum(operation, *content));
   return CopiedFile{std::move(file), false, content->bytes, std::move(content->checksum)};
 }
 
@@ -199,7 +192,10 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
                                                          ByteCount size) {
   const bool sparse = size >= kSmallestWithHoles && environment_.source.traits().sparse &&
                       environment_.target.traits().sparse;
+  const bool verifies = environment_.options.verify == Verify::kChecksum;
   Hashes hashes(operation.checksum);
+  if (verifies) hashes.begin_part();
+  ByteCount verified = 0;
   ByteCount resumed = file.existing_size();  // below, the temporary may hold the bytes already
   ByteCount offset = 0;
   ByteCount data_end = sparse ? 0 : size;  // below, `offset` is known to be in data
@@ -235,39 +231,47 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
       environment_.progress.bytes_moved.fetch_add(got, std::memory_order_relaxed);
     }
     offset += got;
+    if (verifies && offset - verified >= kVerifiedAtOnce) {
+      TRY(verify(file, verified, offset, hashes.end_part()));
+      verified = offset;
+      hashes.begin_part();
+    }
   }
+  if (verifies) TRY(verify(file, verified, offset, hashes.end_part()));
   return hashes.content(offset);
 }
 
 wherry::Result<bool> FileCopier::holds(TemporaryFile& file, ByteCount offset,
                                        std::span<const char> bytes) {
-  if (!second_) second_.reset(allocate_buffer());
+  if (!second_) second_.reset(new char[kBufferBytes]);
   TRY_ASSIGN(const std::size_t got, file.read(offset, std::span(second_.get(), bytes.size())));
   return got == bytes.size() && std::memcmp(second_.get(), bytes.data(), got) == 0;
 }
 
 // Reads back what was written, from wherever it is by now.
-wherry::Result<void> FileCopier::verify(TemporaryFile& file, const Content& content) {
-  if (environment_.options.verify != Verify::kChecksum) return {};
+wherry::Result<void> FileCopier::verify(TemporaryFile& file, ByteCount begin, ByteCount end,
+                                        const std::string& expected) {
   side_ = Side::kTarget;
   const auto hasher = make_hasher(HashAlgorithm::kXxh3_128);
-  ByteCount offset = 0;
-  while (offset < content.bytes) {
+  ByteCount offset = begin;
+  while (offset < end) {
     if (environment_.interrupted()) return stopped_error();
     const std::size_t want =
-        static_cast<std::size_t>(std::min<ByteCount>(content.bytes - offset, kBufferBytes));
+        static_cast<std::size_t>(std::min<ByteCount>(end - offset, kBufferBytes));
     TRY_ASSIGN(const std::size_t got, file.read(offset, std::span(buffer_.get(), want)));
     if (got == 0) break;
     hasher->update(std::span<const char>(buffer_.get(), got));
     offset += got;
   }
   // A hole at the end is not there before the file is finished.
-  update_with_zeros(*hasher, content.bytes - offset);
-  environment_.progress.bytes_checksummed.fetch_add(content.bytes, std::memory_order_relaxed);
+  update_with_zeros(*hasher, end - offset);
+  environment_.progress.bytes_checksummed.fetch_add(end - begin, std::memory_order_relaxed);
   const std::string found = hasher->finish();
-  if (found == content.checksum) return {};
-  return make_error(Code::kCorrupt, "'{}': the target reads back as {}, the source is {}",
-                    escape_bytes(file.target().text()), found, content.checksum);
+  if (found == expected) return {};
+  return make_error(
+      Code::kCorrupt,
+      "'{}': bytes {} to {} of the target read back as {}, those of the source are {}",
+      escape_bytes(file.target().text()), begin, end, found, expected);
 }
 
 wherry::Result<void> FileCopier::check_item_checksum(const Operation& operation,
@@ -295,7 +299,7 @@ wherry::Result<void> FileCopier::finish(TemporaryFile& file, const Operation& op
 // Compares before it copies. Sizes are equal, or the plan would not ask.
 wherry::Result<std::optional<FileCopier::Content>> FileCopier::same_at_target(
     const Operation& operation) {
-  if (!second_) second_.reset(allocate_buffer());
+  if (!second_) second_.reset(new char[kBufferBytes]);
   side_ = Side::kSource;
   TRY_ASSIGN(const auto source, environment_.source.open_read(operation.source));
   side_ = Side::kTarget;

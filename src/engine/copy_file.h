@@ -69,10 +69,7 @@ class FileCopier {
   bool failed_checksum_of_item() const { return failed_checksum_of_item_; }
 
  private:
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  using Buffer = std::unique_ptr<char[], Free>;
+  using Buffer = std::unique_ptr<char[]>;
   struct Content {
     ByteCount bytes = 0;
     std::string checksum;
@@ -91,7 +88,9 @@ class FileCopier {
   // Whether the temporary holds these bytes already, left by an earlier run.
   wherry::Result<bool> holds(storage::TemporaryFile& file, ByteCount offset,
                              std::span<const char> bytes);
-  wherry::Result<void> verify(storage::TemporaryFile& file, const Content& content);
+  // Whether the target holds at [begin, end) what has the XXH3-128 checksum `expected`.
+  wherry::Result<void> verify(storage::TemporaryFile& file, ByteCount begin, ByteCount end,
+                              const std::string& expected);
   wherry::Result<void> check_item_checksum(const Operation& operation, const Content& content);
   wherry::Result<void> finish(storage::TemporaryFile& file, const Operation& operation,
                               const storage::Attributes& seen);

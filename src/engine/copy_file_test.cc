@@ -97,6 +97,21 @@ TEST_F(CopyFile, BytesThatTurnOverOnTheWayAreCaughtAndCopiedAgain) {
   EXPECT_EQ(run_.observer.faults.size(), 1u);
 }
 
+TEST_F(CopyFile, LargeFileIsVerifiedPartByPart) {
+  put_file(*source_, "f", random_bytes((64 << 20) + 5000, 1));
+  HookedStorage source(*source_);  // cannot be cloned
+  for (const std::uint64_t piece : {0, 63, 64}) {
+    const auto target = open_memory();
+    TestRun run;
+    Faults faults;
+    faults.on(StorageOperation::kWrite, {.kind = Fault::Kind::kFlip}, 1, piece);
+    const auto faulty = make_faulty(*target, faults, run.clock);
+    run.transfer(source, *faulty, {item("f", "f")});
+    EXPECT_EQ(run.observer.of(0, "").attempts, 2) << piece;
+    EXPECT_TRUE(content_of(*target, "f") == content_of(*source_, "f")) << piece;
+  }
+}
+
 TEST_F(CopyFile, TargetThatKeepsDamagingBytesIsReported) {
   put_file(*source_, "f", random_bytes(5000, 1));
   Faults faults;

@@ -15,13 +15,8 @@
 namespace wherry::storage {
 namespace {
 
-// From this size on a file goes past the page cache: measured to be faster and above all steady
-// from there, while the page cache's write-back swings by a factor of three.
-constexpr ByteCount kDirectFrom = 512 << 10;
-// What O_DIRECT wants of offsets, lengths and addresses. Some devices take less; whole pages also
-// keep direct and buffered writes to one file apart.
-constexpr std::size_t kAlignment = 4096;
-constexpr std::size_t kSmallestDirect = 64 << 10;  // below, a synchronous write is not worth it
+// From this size on a piece is worth being written out at once (docs/decisions/0006).
+constexpr std::size_t kLargePiece = 512 << 10;
 constexpr std::uint32_t kOwnerReadWrite = 0600;
 constexpr std::uint32_t kSetIdBits = 06000;
 
@@ -60,7 +55,6 @@ Result<std::shared_ptr<OpenDirectory>> PosixTemporary::directory() {
 Result<void> PosixTemporary::open(const CreateTemporary& request) {
   const bool resumed = request.existing == CreateTemporary::Existing::kResume && open_existing();
   if (!resumed) TRY(open_new());
-  if (request.expected_size >= kDirectFrom) open_direct();
   return {};
 }
 
@@ -100,49 +94,32 @@ Result<void> PosixTemporary::open_new() {
   return {};
 }
 
-void PosixTemporary::open_direct() {
-  direct_fd_ = UniqueFd(::openat(directory_->fd.get(), name_.c_str(),
-                                 O_RDWR | O_DIRECT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat direct;
-  struct stat buffered;
-  direct_works_ = direct_fd_ && ::fstat(direct_fd_.get(), &direct) == 0 &&
-                  ::fstat(fd_.get(), &buffered) == 0 && direct.st_dev == buffered.st_dev &&
-                  direct.st_ino == buffered.st_ino;
-}
-
-bool PosixTemporary::use_direct(ByteCount offset, const char* buffer, std::size_t size) const {
-  return direct_works_ && size >= kSmallestDirect && offset % kAlignment == 0 &&
-         reinterpret_cast<std::uintptr_t>(buffer) % kAlignment == 0;
-}
-
-// Writes whole pages of `bytes` and answers how much that was; the rest is for the page cache.
-Result<std::size_t> PosixTemporary::write_direct(ByteCount offset, std::span<const char> bytes) {
-  const std::size_t whole = bytes.size() - bytes.size() % kAlignment;
-  std::size_t done = 0;
-  while (done < whole) {
-    const ssize_t count = ::pwrite(direct_fd_.get(), bytes.data() + done, whole - done,
-                                   static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EINVAL) {  // the file system takes the flag and refuses the write
-      direct_works_ = false;
-      break;
-    }
-    if (count < 0) return path_error(errno, "write", target_);
-    done += static_cast<std::size_t>(count);
-    if (static_cast<std::size_t>(count) % kAlignment != 0) break;  // a partial one: go on buffered
-  }
-  return done;
-}
-
+// The kernel begins to write large pieces to the disk at once, so that the flush finds little to
+// do.
 Result<void> PosixTemporary::write(ByteCount offset, std::span<const char> bytes) {
   CHECK(state_ == State::kWriting && fd_);
   extend_to(offset + bytes.size());
-  if (use_direct(offset, bytes.data(), bytes.size())) {
-    TRY_ASSIGN(const std::size_t done, write_direct(offset, bytes));
-    offset += done;
-    bytes = bytes.subspan(done);
-  }
   TRY(write_fully(fd_.get(), bytes, offset), "write '{}'", escape_bytes(target_.text()));
+  if (bytes.size() >= kLargePiece) TRY(write_out(offset, bytes.size(), SYNC_FILE_RANGE_WRITE));
+  return {};
+}
+
+Result<void> PosixTemporary::write_out(ByteCount offset, ByteCount size, unsigned how) {
+  const int done =
+      ::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(size), how);
+  // Where there is no such thing, the flush will have more to do.
+  if (done == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return {};
+  return path_error(errno, "write", target_);
+}
+
+// Pages that nobody needs any more are free for the next piece: memory that is in use already is
+// much cheaper than more of it, and what other programs have cached stays.
+Result<void> PosixTemporary::release_pages(ByteCount offset, ByteCount size) {
+  constexpr unsigned kAll =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  TRY(write_out(offset, size, kAll));
+  (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size),
+                        POSIX_FADV_DONTNEED);
   return {};
 }
 
@@ -152,22 +129,13 @@ void PosixTemporary::extend_to(ByteCount end) {
   }
 }
 
-// A direct read comes from the medium and leaves no pages behind; the kernel writes back what the
-// page cache holds of the range first.
+// Who reads back verifies, and will not ask for these bytes again.
 Result<std::size_t> PosixTemporary::read(ByteCount offset, std::span<char> buffer) {
   CHECK(state_ == State::kWriting && fd_);
-  const bool direct =
-      use_direct(offset, buffer.data(), buffer.size()) && buffer.size() % kAlignment == 0;
-  std::size_t done = 0;
-  if (direct) {
-    const ssize_t count =
-        ::pread(direct_fd_.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
-    if (count > 0) done = static_cast<std::size_t>(count);
-  }
-  // Short at end of file, or refused: a buffered read tells which.
-  TRY_ASSIGN(const std::size_t rest, read_fully(fd_.get(), buffer.subspan(done), offset + done),
-             "read back '{}'", escape_bytes(target_.text()));
-  return done + rest;
+  TRY_ASSIGN(const std::size_t got, read_fully(fd_.get(), buffer, offset), "read back '{}'",
+             escape_bytes(target_.text()));
+  if (got >= kLargePiece) TRY(release_pages(offset, got));
+  return got;
 }
 
 Result<void> PosixTemporary::finish(const Finish& finish) {
@@ -182,6 +150,7 @@ Result<void> PosixTemporary::finish(const Finish& finish) {
     const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(*finish.mtime)};
     if (::futimens(fd_.get(), times) != 0) return path_error(errno, "set the mtime of", target_);
   }
+  if (end_ >= kLargePiece) TRY(release_pages(0, end_));
   TRY(close_writable());
   state_ = State::kFinished;
   if (directories_.crowded()) directory_.reset();
@@ -190,7 +159,6 @@ Result<void> PosixTemporary::finish(const Finish& finish) {
 
 // Network file systems report on closing what they could not write.
 Result<void> PosixTemporary::close_writable() {
-  direct_fd_.reset();
   if (::close(fd_.release()) != 0 && errno != EINTR) {
     const int error = errno;
     state_ = State::kFinished;  // so that the temporary is removed
@@ -201,7 +169,6 @@ Result<void> PosixTemporary::close_writable() {
 
 void PosixTemporary::keep() {
   CHECK(state_ != State::kCommitted);
-  direct_fd_.reset();
   fd_.reset();
   state_ = State::kKept;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A temporary of the posix storage: written through the page cache when it is small, past it
-// (O_DIRECT) when it is large. Between finish() and commit() it holds no descriptor of its own, so
-// that thousands may wait for one flush.
+// A temporary of the posix storage. What is large goes through a small part of the page cache.
+// Between finish() and commit() it holds no descriptor of its own, so that thousands may wait for
+// one flush.
 #pragma once
 
 #include <atomic>
@@ -46,9 +46,9 @@ class PosixTemporary : public TemporaryFile {
   Result<void> open(const CreateTemporary& request);
   bool open_existing();
   Result<void> open_new();
-  void open_direct();
-  bool use_direct(ByteCount offset, const char* buffer, std::size_t size) const;
-  Result<std::size_t> write_direct(ByteCount offset, std::span<const char> bytes);
+  // `how`: flags of sync_file_range.
+  Result<void> write_out(ByteCount offset, ByteCount size, unsigned how);
+  Result<void> release_pages(ByteCount offset, ByteCount size);
   void extend_to(ByteCount end);
   Result<void> close_writable();
 
@@ -61,8 +61,6 @@ class PosixTemporary : public TemporaryFile {
   const std::shared_ptr<FileSystem> file_system_;
   const std::uint64_t failures_before_;  // of the file system's flushes
   UniqueFd fd_;
-  UniqueFd direct_fd_;  // the same file opened with O_DIRECT, if large
-  std::atomic<bool> direct_works_{false};
   std::atomic<ByteCount> end_{0};
   ByteCount existing_size_ = 0;
   State state_ = State::kWriting;

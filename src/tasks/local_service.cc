@@ -22,6 +22,8 @@ namespace wherry::tasks {
 namespace {
 
 constexpr Duration kDefaultDeadline = std::chrono::hours(24);
+// To an endpoint with a daily quota: a large transfer waits for the next day many times.
+constexpr Duration kDefaultDeadlineWithQuota = std::chrono::hours(24 * 30);
 constexpr Duration kTickInterval = std::chrono::milliseconds(500);
 constexpr Duration kStepInterval = std::chrono::seconds(1);
 constexpr Duration kPurgeInterval = std::chrono::hours(1);
@@ -99,6 +101,7 @@ class Service : public LocalService {
  private:
   template <class Request>
   Result<Submitted> submit_valid(const Request& request, Task task);
+  Result<Duration> usual_time(const Task& task);
   std::vector<std::shared_ptr<TaskRun>> runs();
   Result<std::shared_ptr<TaskRun>> begin(const TaskId& id);
   Result<void> conduct(const std::shared_ptr<TaskRun>& run, std::stop_token stop,
@@ -147,13 +150,25 @@ Result<Submitted> Service::submit_valid(const Request& request, Task task) {
   task.submission_id = submission;
   task.label = request.label;
   task.requested = now;
-  task.deadline = request.deadline.value_or(now + kDefaultDeadline);
+  if (request.deadline) {
+    task.deadline = *request.deadline;
+  } else {
+    TRY_ASSIGN(const Duration usual, usual_time(task));
+    task.deadline = now + usual;
+  }
   task.item_count = request.items.size();
   task.nice_status = "Queued";
   TRY_ASSIGN(const Submitted submitted, store_.add(task, std::span(request.items)),
              "store the task");
   if (execution_ == Execution::kAll) loop_.wake();
   return submitted;
+}
+
+// How long a task may take whose request does not say.
+Result<Duration> Service::usual_time(const Task& task) {
+  if (task.type == TaskType::kDelete) return kDefaultDeadline;
+  TRY_ASSIGN(const endpoints::Endpoint target, parts_.endpoints.get(task.target_endpoint));
+  return target.daily_quota > 0 ? kDefaultDeadlineWithQuota : kDefaultDeadline;
 }
 
 Result<Submitted> Service::submit(const TransferRequest& request) {

@@ -31,7 +31,8 @@ struct TransferRequest {
   EndpointId source_endpoint;
   EndpointId target_endpoint;
   std::string label;
-  std::optional<TimePoint> deadline;  // default: 24 hours from now
+  // Default: 24 hours from now; to an endpoint with a daily quota, 30 days.
+  std::optional<TimePoint> deadline;
   engine::TransferOptions options;
   std::vector<engine::TransferItem> items;
 };
