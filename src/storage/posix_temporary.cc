@@ -17,6 +17,8 @@ namespace {
 
 // From this size on a piece is worth being written out at once (docs/decisions/0006).
 constexpr std::size_t kLargePiece = 512 << 10;
+// Larger files give back each piece once it was read back, others all of them at the end.
+constexpr ByteCount kCachedWhole = 16 << 20;
 constexpr std::uint32_t kOwnerReadWrite = 0600;
 constexpr std::uint32_t kSetIdBits = 06000;
 
@@ -123,6 +125,14 @@ Result<void> PosixTemporary::release_pages(ByteCount offset, ByteCount size) {
   return {};
 }
 
+// Of a file that is on the disk already. If it cannot be done, the kernel does it when it must.
+void PosixTemporary::forget_pages(int directory) const {
+  const std::string name(target_.name());
+  const UniqueFd fd(
+      ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (fd) (void)::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+}
+
 void PosixTemporary::extend_to(ByteCount end) {
   ByteCount before = end_;
   while (before < end && !end_.compare_exchange_weak(before, end)) {
@@ -134,7 +144,7 @@ Result<std::size_t> PosixTemporary::read(ByteCount offset, std::span<char> buffe
   CHECK(state_ == State::kWriting && fd_);
   TRY_ASSIGN(const std::size_t got, read_fully(fd_.get(), buffer, offset), "read back '{}'",
              escape_bytes(target_.text()));
-  if (got >= kLargePiece) TRY(release_pages(offset, got));
+  if (got >= kLargePiece && end_ > kCachedWhole) TRY(release_pages(offset, got));
   return got;
 }
 
@@ -150,7 +160,7 @@ Result<void> PosixTemporary::finish(const Finish& finish) {
     const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(*finish.mtime)};
     if (::futimens(fd_.get(), times) != 0) return path_error(errno, "set the mtime of", target_);
   }
-  if (end_ >= kLargePiece) TRY(release_pages(0, end_));
+  if (end_ > kCachedWhole) TRY(release_pages(0, end_));
   TRY(close_writable());
   state_ = State::kFinished;
   if (directories_.crowded()) directory_.reset();
@@ -199,6 +209,7 @@ Result<void> PosixTemporary::commit() {
     return path_error(errno, "commit", target_);
   }
   state_ = State::kCommitted;
+  if (end_ >= kLargePiece && end_ <= kCachedWhole) forget_pages(at->fd.get());
   directory_.reset();
   return {};
 }

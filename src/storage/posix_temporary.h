@@ -49,6 +49,7 @@ class PosixTemporary : public TemporaryFile {
   // `how`: flags of sync_file_range.
   Result<void> write_out(ByteCount offset, ByteCount size, unsigned how);
   Result<void> release_pages(ByteCount offset, ByteCount size);
+  void forget_pages(int directory) const;
   void extend_to(ByteCount end);
   Result<void> close_writable();
 
