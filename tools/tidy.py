@@ -28,8 +28,13 @@ MODULES = {
     "tasks": {"base", "storage", "engine", "endpoints"},
     # A sync speaks to tasks::TransferService alone; of the engine it knows the words of a request.
     "sync": {"base", "storage", "catalog", "tasks", "engine/types.h"},
-    "app": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync"},
-    "cli": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "app"},
+    # The two network faces speak through the same documents, and know nothing of each other.
+    "api": {"base", "storage", "engine", "endpoints", "tasks", "sync"},
+    "server": {"base", "storage", "engine", "endpoints", "tasks", "sync", "api"},
+    "globus": {"base", "storage", "engine", "endpoints", "tasks", "sync", "api"},
+    "app": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "api", "server", "globus"},
+    "cli": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "api", "server", "globus",
+            "app"},
 }
 
 
