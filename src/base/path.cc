@@ -140,6 +140,15 @@ std::strong_ordering operator<=>(const RelPath& a, const RelPath& b) {
   return compare_paths(a.text_, b.text_);
 }
 
+bool is_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t length = utf8_length(bytes);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string escape_bytes(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());

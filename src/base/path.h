@@ -53,6 +53,9 @@ class RelPath {
 // Compares two paths in normal form as RelPath's operator does.
 std::strong_ordering compare_paths(std::string_view a, std::string_view b);
 
+// Whether `bytes` are UTF-8 throughout (RFC 3629); nothing is.
+bool is_utf8(std::string_view bytes);
+
 // Writes bytes so that they are valid UTF-8 on one line and can be read back: a byte that is not
 // part of a valid UTF-8 sequence, a control character and the backslash become \xHH. Used in text
 // output and logs; JSON documents carry names by the same rule.

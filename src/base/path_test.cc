@@ -154,5 +154,13 @@ TEST(UnescapeBytes, RefusesABackslashThatBeginsNoEscape) {
   EXPECT_THAT(unescape_bytes("ab\\n").error().message, HasSubstr("backslash at byte 2"));
 }
 
+TEST(Utf8, IsToldFromOtherBytes) {
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("plain \n \xc3\xa9"));
+  EXPECT_FALSE(is_utf8("caf\xe9"));
+  EXPECT_FALSE(is_utf8("cut short \xc3"));
+  EXPECT_FALSE(is_utf8("a surrogate \xed\xa0\x80"));
+}
+
 }  // namespace
 }  // namespace wherry
