@@ -83,6 +83,9 @@ FileInfo describe(Storage& storage, const RelPath& path, const Entry& entry, Nam
   if (entry.attributes.type == EntryType::kSymlink) {
     info.is_link = true;
     info.link_target = entry.symlink_target;
+    info.link_attributes = entry.attributes;
+    info.link_user = names.user(entry.attributes.owner_id);
+    info.link_group = names.group(entry.attributes.group_id);
     const auto target = storage.stat(path, Storage::Follow::kYes);
     info.link_is_broken = !target;
     if (target) info.attributes = target->attributes;

@@ -164,6 +164,10 @@ struct FileInfo {
   std::string link_target;
   std::string user;  // empty when unknown
   std::string group;
+  // Of the link itself, if it is one.
+  storage::Attributes link_attributes = {};
+  std::string link_user = {};
+  std::string link_group = {};
 };
 
 }  // namespace wherry::tasks

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that make or change files and endpoints.
+#include <boost/json.hpp>
+
+#include "api/json.h"
+#include "api/paths.h"
+#include "api/requests.h"
+
+namespace wherry::api {
+namespace {
+
+namespace json = boost::json;
+
+Result<RelPath> path_member(const Members& members, std::string_view name,
+                            std::string_view default_directory) {
+  if (members.has("local_user"))
+    return members.error("local_user", "cannot be chosen: this service has one; leave it out");
+  std::string text;
+  TRY(members.require(name, text));
+  if (text.empty()) return members.error(name, "is empty");
+  auto path = read_path(text, default_directory);
+  if (!path) return members.error(name, "is no path: " + path.error().message);
+  return path;
+}
+
+// "a, b" or ["a", "b"].
+Result<void> get_keywords(const json::object& document, std::vector<std::string>& words) {
+  const Members members(document);
+  const auto add = [&](std::string_view word) {
+    const std::size_t begin = word.find_first_not_of(' ');
+    if (begin == std::string_view::npos) return;
+    words.emplace_back(word.substr(begin, word.find_last_not_of(' ') - begin + 1));
+  };
+  const auto wrong = [&] { return members.error("keywords", "must be a string: \"one,two\""); };
+  if (!members.has("keywords")) return {};
+  const json::value& value = document.at("keywords");
+  if (const json::array* array = value.if_array()) {
+    for (const json::value& word : *array) {
+      if (!word.is_string()) return wrong();
+      add(word.get_string());
+    }
+    return {};
+  }
+  std::string text;
+  if (!members.get("keywords", text)) return wrong();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    add(std::string_view(text).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return {};
+}
+
+// A text that is null is to be cleared; one that is absent stays.
+Result<void> get_change(const json::object& document, std::string_view name,
+                        std::optional<std::string>& out) {
+  if (!document.contains(name)) return {};
+  out.emplace();
+  return Members(document).get(name, *out);
+}
+
+}  // namespace
+
+Result<RelPath> read_make_directory(const json::object& document,
+                                    std::string_view default_directory) {
+  return path_member(Members(document), "path", default_directory);
+}
+
+Result<RenameRequest> read_rename(const json::object& document,
+                                  std::string_view default_directory) {
+  const Members members(document);
+  RenameRequest request;
+  TRY_ASSIGN(request.from, path_member(members, "old_path", default_directory));
+  TRY_ASSIGN(request.to, path_member(members, "new_path", default_directory));
+  return request;
+}
+
+Result<SymlinkRequest> read_symlink(const json::object& document,
+                                    std::string_view default_directory) {
+  const Members members(document);
+  SymlinkRequest request;
+  TRY_ASSIGN(request.path, path_member(members, "path", default_directory));
+  std::string target;
+  TRY(members.require("symlink_target", target));
+  request.target = decode_bytes(target);
+  const bool is_possible = !request.target.empty() && request.target.size() <= kMaxPathBytes &&
+                           request.target.find('\0') == std::string::npos;
+  if (!is_possible) {
+    return members.error("symlink_target",
+                         fmt::format("must have 1 to {} bytes, none of them NUL", kMaxPathBytes));
+  }
+  return request;
+}
+
+json::object make_directory_document(const RelPath& path) {
+  return {{"DATA_TYPE", "mkdir"}, {"path", path_text(path)}};
+}
+
+json::object rename_document(const RenameRequest& request) {
+  return {{"DATA_TYPE", "rename"},
+          {"old_path", path_text(request.from)},
+          {"new_path", path_text(request.to)}};
+}
+
+json::object symlink_document(const SymlinkRequest& request) {
+  return {{"DATA_TYPE", "symlink"},
+          {"path", path_text(request.path)},
+          {"symlink_target", escape_bytes(request.target)}};
+}
+
+Result<EndpointCreation> read_endpoint_creation(const json::object& document) {
+  const Members members(document);
+  EndpointCreation creation;
+  endpoints::NewEndpoint& endpoint = creation.endpoint;
+  TRY(members.require("display_name", endpoint.display_name));
+  TRY(members.get("storage_url", endpoint.location));
+  TRY(members.get("description", endpoint.description));
+  TRY(members.get("organization", endpoint.organization));
+  TRY(members.get("default_directory", endpoint.default_directory));
+  endpoint.default_directory = decode_bytes(endpoint.default_directory);
+  TRY(get_keywords(document, endpoint.keywords));
+  TRY(members.get("public", creation.is_public));
+  TRY(members.get("host_endpoint", creation.host_endpoint));
+  if (!creation.host_endpoint) TRY(members.get("host_endpoint_id", creation.host_endpoint));
+  if (creation.host_endpoint) {
+    TRY(members.require("host_path", creation.host_path));
+    creation.host_path = decode_bytes(creation.host_path);
+  }
+  return creation;
+}
+
+Result<endpoints::EndpointChange> read_endpoint_change(const json::object& document) {
+  const Members members(document);
+  endpoints::EndpointChange change;
+  TRY(members.get("display_name", change.display_name));
+  TRY(get_change(document, "description", change.description));
+  TRY(get_change(document, "organization", change.organization));
+  TRY(get_change(document, "default_directory", change.default_directory));
+  if (change.default_directory) change.default_directory = decode_bytes(*change.default_directory);
+  if (document.contains("keywords")) TRY(get_keywords(document, change.keywords.emplace()));
+  return change;
+}
+
+}  // namespace wherry::api
