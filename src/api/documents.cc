@@ -19,21 +19,6 @@ json::value text_or_null(std::string_view text) {
   return json::string(json_text(text));
 }
 
-std::string_view file_type(const tasks::FileInfo& file) {
-  if (file.is_link && file.link_is_broken) return "invalid_symlink";
-  switch (file.attributes.type) {
-    case EntryType::kFile:
-      return "file";
-    case EntryType::kDirectory:
-      return "dir";
-    case EntryType::kSymlink:
-      return "invalid_symlink";
-    case EntryType::kOther:
-      break;
-  }
-  return "other";
-}
-
 // The same on every endpoint: Wherry has no such setting, and these are true of it.
 json::object endpoint_constants() {
   json::object document{
@@ -133,13 +118,30 @@ std::string canonical_name(const Endpoint& endpoint) {
   return fmt::format("{}#{}", service_username(endpoint.owner), endpoint.id);
 }
 
+std::string_view file_type_name(const tasks::FileInfo& file) {
+  if (file.is_link && file.link_is_broken) return "invalid_symlink";
+  switch (file.attributes.type) {
+    case EntryType::kFile:
+      return "file";
+    case EntryType::kDirectory:
+      return "dir";
+    case EntryType::kSymlink:
+      return "invalid_symlink";
+    case EntryType::kOther:
+      break;
+  }
+  return "other";
+}
+
+std::string permissions_text(std::uint32_t mode) { return fmt::format("{:04o}", mode & 07777u); }
+
 json::object file_document(const tasks::FileInfo& file) {
   json::object document{{"DATA_TYPE", "file"},
                         {"name", escape_bytes(file.name)},
-                        {"type", file_type(file)},
+                        {"type", file_type_name(file)},
                         {"size", file.attributes.size},
                         {"last_modified", file_time_text(file.attributes.mtime)},
-                        {"permissions", fmt::format("{:04o}", file.attributes.mode & 07777u)},
+                        {"permissions", permissions_text(file.attributes.mode)},
                         {"user", text_or_null(file.user)},
                         {"group", text_or_null(file.group)}};
   if (!file.is_link) {

@@ -55,6 +55,9 @@ boost::json::object whole_list(std::string_view type, boost::json::array data);
 
 // ---- files
 
+// "file", "dir", "invalid_symlink", "other".
+std::string_view file_type_name(const tasks::FileInfo& file);
+std::string permissions_text(std::uint32_t mode);  // "0644"
 boost::json::object file_document(const tasks::FileInfo& file);
 
 struct Listing {

@@ -26,27 +26,18 @@ Result<RelPath> path_member(const Members& members, std::string_view name,
 // "a, b" or ["a", "b"].
 Result<void> get_keywords(const json::object& document, std::vector<std::string>& words) {
   const Members members(document);
-  const auto add = [&](std::string_view word) {
-    const std::size_t begin = word.find_first_not_of(' ');
-    if (begin == std::string_view::npos) return;
-    words.emplace_back(word.substr(begin, word.find_last_not_of(' ') - begin + 1));
-  };
-  const auto wrong = [&] { return members.error("keywords", "must be a string: \"one,two\""); };
   if (!members.has("keywords")) return {};
-  const json::value& value = document.at("keywords");
-  if (const json::array* array = value.if_array()) {
-    for (const json::value& word : *array) {
-      if (!word.is_string()) return wrong();
-      add(word.get_string());
-    }
+  const json::array* array = document.at("keywords").if_array();
+  if (array == nullptr) {
+    std::string text;
+    TRY(members.get("keywords", text));
+    words = split_keywords(text);
     return {};
   }
-  std::string text;
-  if (!members.get("keywords", text)) return wrong();
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    add(std::string_view(text).substr(begin, end - begin));
-    begin = end + 1;
+  for (const json::value& word : *array) {
+    const json::string* text = word.if_string();
+    if (text == nullptr) return members.error("keywords", "must hold strings only");
+    for (std::string& part : split_keywords(*text)) words.push_back(std::move(part));
   }
   return {};
 }
@@ -60,6 +51,19 @@ Result<void> get_change(const json::object& document, std::string_view name,
 }
 
 }  // namespace
+
+std::vector<std::string> split_keywords(std::string_view text) {
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t first = word.find_first_not_of(' ');
+    if (first == std::string_view::npos) continue;
+    words.emplace_back(word.substr(first, word.find_last_not_of(' ') - first + 1));
+  }
+  return words;
+}
 
 Result<RelPath> read_make_directory(const json::object& document,
                                     std::string_view default_directory) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/path.h"
 #include "base/result.h"
@@ -67,6 +68,8 @@ struct EndpointCreation {
   bool is_public = false;
 };
 Result<EndpointCreation> read_endpoint_creation(const boost::json::object& document);
+// "one, two" as words.
+std::vector<std::string> split_keywords(std::string_view text);
 // Null clears a text.
 Result<endpoints::EndpointChange> read_endpoint_change(const boost::json::object& document);
 
