@@ -99,4 +99,8 @@ struct TaskSelection {
 };
 Result<TaskSelection> select_tasks(const Filter& filter);
 
+// The same filter as a client sends it: without owner, limit and offset. kUnsupported for a label
+// pattern with characters that mean something else on the wire: '/', ',', '[' and the backslash.
+Result<std::string> task_filter_text(const tasks::TaskFilter& filter);
+
 }  // namespace wherry::api

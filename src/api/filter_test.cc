@@ -136,6 +136,28 @@ TEST(Filter, TheStoreSelectsTasksAsFarAsItCan) {
   EXPECT_EQ(selection.rest[0].field.name, "label");
 }
 
+TEST(Filter, AFilterThatAClientSendsIsUnderstood) {
+  tasks::TaskFilter sent;
+  sent.ids = {"ab", "cd"};
+  sent.states = {tasks::TaskState::kFailed};
+  sent.types = {tasks::TaskType::kDelete};
+  sent.label_glob = "night*";
+  sent.completed_after = parse_time("2021-01-01").value();
+  const TaskSelection got = selected(task_filter_text(sent).value());
+  EXPECT_EQ(got.stored.ids, sent.ids);
+  EXPECT_EQ(got.stored.states, sent.states);
+  EXPECT_EQ(got.stored.types, sent.types);
+  EXPECT_EQ(got.stored.completed_after, sent.completed_after);
+  tasks::Task task;
+  task.label = "nightly";
+  EXPECT_TRUE(matches(got.rest, row_of(task)));
+  task.label = "daily";
+  EXPECT_FALSE(matches(got.rest, row_of(task)));
+  EXPECT_EQ(task_filter_text({}).value(), "");
+  sent.label_glob = "a/b";
+  EXPECT_EQ(task_filter_text(sent).error().code, Code::kUnsupported);
+}
+
 TEST(Filter, AStatusThatNoTaskCanHaveSelectsNothing) {
   const TaskSelection selection = selected("status:!~*");
   EXPECT_TRUE(selection.stored.states.empty());

@@ -45,7 +45,11 @@ Result<RelPath> read_path(std::string_view text, std::string_view default_direct
   return RelPath::parse(fmt::format("{}/{}", default_directory, bytes));
 }
 
-std::string path_text(const RelPath& path) { return '/' + escape_bytes(path.text()); }
+std::string path_text(const RelPath& path) {
+  // What is really called "~" must not be taken for the default directory.
+  const std::string absolute = '/' + escape_bytes(path.text());
+  return behind_tilde(absolute) ? "/." + absolute : absolute;
+}
 
 std::string directory_text(const RelPath& path) {
   return path.is_root() ? "/" : path_text(path) + '/';

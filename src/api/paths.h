@@ -20,7 +20,7 @@ Result<RelPath> read_path(std::string_view text, std::string_view default_direct
 // Whether read_path() would ask for the default directory.
 bool is_below_default_directory(std::string_view text);
 
-// "/a/b"; of the root "/".
+// "/a/b"; of the root "/". read_path() reads it as the same, whatever the default directory.
 std::string path_text(const RelPath& path);
 // With the slash at its end that listings are echoed with: "/a/b/".
 std::string directory_text(const RelPath& path);

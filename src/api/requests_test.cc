@@ -115,6 +115,14 @@ TEST(Requests, NamesThatAreNotUtf8ComeBackAsTheyWere) {
   EXPECT_EQ(decode_bytes("a\\*b\\"), "a\\*b\\") << "an unescaped backslash stands for itself";
 }
 
+TEST(Requests, AFileThatIsReallyCalledTildeIsNotTheDefaultDirectory) {
+  for (const char* text : {"~", "~/x", "~x", "a/~", ""}) {
+    const RelPath path = RelPath::from_normal(text);
+    EXPECT_EQ(read_path(path_text(path), "/home").value(), path) << path_text(path);
+    EXPECT_EQ(read_path(directory_text(path), "/home").value(), path) << directory_text(path);
+  }
+}
+
 TEST(Requests, ATransferThatIsSentIsReadAsTheSame) {
   tasks::TransferRequest sent;
   sent.submission_id = "s";

@@ -6,6 +6,7 @@
 #include "api/documents.h"
 #include "api/filter.h"
 #include "base/path.h"
+#include "base/units.h"
 
 namespace wherry::api {
 namespace {
@@ -135,6 +136,31 @@ Result<bool> take(const Clause& clause, tasks::TaskFilter& filter) {
   return false;
 }
 
+// Clauses in the making.
+class FilterText {
+ public:
+  void add(std::string_view field, const std::string& values) {
+    if (!text_.empty()) text_ += '/';
+    text_ += fmt::format("{}:{}", field, values);
+  }
+  template <class T, class Name>
+  void add_words(std::string_view field, const std::vector<T>& values, const Name& name) {
+    std::string words;
+    for (const T& value : values)
+      words += fmt::format("{}{}", words.empty() ? "" : ",", name(value));
+    if (!words.empty()) add(field, words);
+  }
+  void add_range(std::string_view field, const std::optional<TimePoint>& from,
+                 const std::optional<TimePoint>& to) {
+    if (!from && !to) return;
+    add(field, fmt::format("{},{}", from ? format_time(*from) : "", to ? format_time(*to) : ""));
+  }
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
 }  // namespace
 
 std::span<const Field> task_fields() { return kTaskFields; }
@@ -156,6 +182,23 @@ Result<TaskSelection> select_tasks(const Filter& filter) {
     if (!is_taken) selection.rest.push_back(clause);
   }
   return selection;
+}
+
+Result<std::string> task_filter_text(const tasks::TaskFilter& filter) {
+  FilterText text;
+  text.add_words("task_id", filter.ids, [](const tasks::TaskId& id) { return id; });
+  text.add_words("status", filter.states, [](TaskState state) { return to_string(state); });
+  text.add_words("type", filter.types, task_type_name);
+  if (filter.label_glob.find_first_of("/,[\\") != std::string::npos) {
+    return make_error(Code::kUnsupported,
+                      "a service cannot look for the label '{}': use * and ?, without any of"
+                      " / , [ and \\",
+                      escape_bytes(filter.label_glob));
+  }
+  if (!filter.label_glob.empty()) text.add("label", '~' + filter.label_glob);
+  text.add_range("request_time", filter.requested_after, filter.requested_before);
+  text.add_range("completion_time", filter.completed_after, filter.completed_before);
+  return std::move(text).text();
 }
 
 }  // namespace wherry::api

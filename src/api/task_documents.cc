@@ -215,7 +215,7 @@ json::object skipped_error_document(const tasks::ItemError& row) {
           {"destination_path", row_path(row.target_path)},
           {"is_directory", row.is_directory},
           {"is_symlink", false},
-          {"is_delete_destination_extra", row.source_path.empty()},
+          {"is_delete_destination_extra", false},
           {"external_checksum", nullptr},
           {"checksum_algorithm", nullptr}};
 }
