@@ -125,6 +125,19 @@ void Checks::SyncChecks::check_unchanged(const Tree& target, std::string_view wh
     violation_.report("{} changed the target", why);
 }
 
+// Whether a file has taken the place of a directory above `path`: while it is not quiet, what was
+// there stays.
+bool Checks::SyncChecks::may_wait(const std::string& path) const {
+  if (definition_.settle == Duration(0)) return false;
+  const Tree& source = source_.now(links());
+  for (RelPath above = RelPath::from_normal(path).parent(); !above.is_root();
+       above = above.parent()) {
+    const auto node = source.find(below(std::string(kData), above.text()));
+    if (node != source.end()) return !node->second.is_directory();
+  }
+  return false;
+}
+
 // At least that many percent of the catalog's files are nowhere at the source any more.
 double Checks::SyncChecks::share_gone() const {
   std::set<std::uint64_t> inodes;
@@ -138,7 +151,8 @@ double Checks::SyncChecks::share_gone() const {
     ++files;
     const bool is_file = known.observation.type == catalog::EntryType::kFile;
     const bool is_there = source_.now(links()).contains(below(std::string(kData), path));
-    if (is_file && !is_there && !inodes.contains(known.observation.inode)) ++gone;
+    if (is_file && !is_there && !may_wait(path) && !inodes.contains(known.observation.inode))
+      ++gone;
   }
   return files == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(files);
 }
