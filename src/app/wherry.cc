@@ -48,8 +48,8 @@ class SignalsBlocked {
 
 std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
-  for (const auto migrations :
-       {endpoints::endpoint_migrations(), tasks::task_migrations(), sync::sync_migrations()})
+  for (const auto migrations : {endpoints::endpoint_migrations(), tasks::task_migrations(),
+                                sync::sync_migrations(), server::identity_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }
@@ -80,6 +80,7 @@ struct Wherry::Parts {
   tasks::Execution execution = tasks::Execution::kOnlyNamed;
   std::unique_ptr<tasks::LocalService> service;
   std::unique_ptr<sync::SyncService> syncs;
+  std::unique_ptr<server::Identities> identities;
 };
 
 Result<void> open_log_of(const Options& settings) {
@@ -131,6 +132,15 @@ tasks::LocalService& Wherry::service() {
         service_options(parts_->settings), parts_->execution);
   }
   return *parts_->service;
+}
+
+server::Identities& Wherry::identities() {
+  const std::lock_guard lock(parts_->mutex);
+  if (!parts_->identities) {
+    parts_->identities = std::make_unique<server::Identities>(
+        server::Identities::Parts{*parts_->database, system_clock(), system_random()});
+  }
+  return *parts_->identities;
 }
 
 Result<sync::SyncService*> Wherry::syncs() {

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/result.h"
 #include "endpoints/endpoint.h"
+#include "server/identities.h"
 #include "sync/sync.h"
 #include "tasks/local_service.h"
 
@@ -41,6 +42,8 @@ class Wherry {
 
   Database& database();
   endpoints::Endpoints& endpoints();
+  // Users and clients of the service.
+  server::Identities& identities();
   // The embedded service; it and what stands on it are made at the first call.
   tasks::LocalService& service();
   // Their passes are run with Execution::kAll: what they submit must be run by somebody.

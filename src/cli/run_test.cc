@@ -110,5 +110,39 @@ TEST_F(RunCommand, FormatIsTakenByEveryCommand) {
   }
 }
 
+TEST_F(RunCommand, UserGetsAPasswordThatIsShownOnceOnly) {
+  ASSERT_EQ(run({"user", "create", "ada@example.org", "--format", "unix"}), kExitDone) << err();
+  const std::string password = out().substr(out().rfind('\t') + 1, 43);
+  EXPECT_EQ(password.size(), 43U);
+  EXPECT_EQ(run({"user", "list"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("ada@example.org"));
+  EXPECT_EQ(out().find(password), std::string::npos);
+  EXPECT_EQ(run({"user", "create", "ada@example.org"}), kExitFailed);
+  EXPECT_EQ(run({"user", "remove", "ada@example.org"}), kExitDone);
+  EXPECT_EQ(run({"user", "rotate", "ada@example.org"}), kExitFailed);
+}
+
+TEST_F(RunCommand, PasswordOfAFileIsItsFirstLineAndIsNotShown) {
+  const std::string file = scratch_.file("password");
+  std::ofstream(file) << "difference engine\nsomething else\n";
+  ASSERT_EQ(run({"user", "create", "ada@example.org", "--password-file", file}), kExitDone)
+      << err();
+  EXPECT_EQ(out().find("difference"), std::string::npos);
+  std::ofstream(file) << "short\n";
+  EXPECT_EQ(run({"user", "rotate", "ada@example.org", "--password-file", file}), kExitUsage);
+  EXPECT_EQ(err().find("'short'"), std::string::npos);
+}
+
+TEST_F(RunCommand, ClientHasASecretUnlessItIsNative) {
+  ASSERT_EQ(run({"client", "create", "pipeline"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("Secret:"));
+  ASSERT_EQ(run({"client", "create", "app", "--native"}), kExitDone) << err();
+  EXPECT_EQ(out().find("Secret:"), std::string::npos);
+  ASSERT_EQ(run({"client", "list", "--format", "unix"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("app\t"));
+  EXPECT_THAT(out(), HasSubstr("pipeline\t"));
+  EXPECT_EQ(run({"client", "remove", "no such id"}), kExitFailed);
+}
+
 }  // namespace
 }  // namespace wherry::cli
