@@ -42,6 +42,18 @@ void WorkerPool::submit(std::function<void()> work) {
   work_arrived_.notify_one();
 }
 
+bool WorkerPool::try_submit(std::function<void()> work) {
+  CHECK(work != nullptr);
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() >= queue_limit_) return false;
+    CHECK(!closing_ || current_pool == this);
+    queue_.push_back(std::move(work));
+  }
+  work_arrived_.notify_one();
+  return true;
+}
+
 void WorkerPool::wait_idle() {
   CHECK(current_pool != this);
   std::unique_lock lock(mutex_);

@@ -30,6 +30,9 @@ class WorkerPool {
 
   // Queues `work`; blocks while the queue is full. Must not be called from work of this pool.
   void submit(std::function<void()> work);
+  // As submit, but returns false at once, without keeping `work`, while the queue is full. For
+  // callers that must not wait, work of this pool among them.
+  [[nodiscard]] bool try_submit(std::function<void()> work);
   // Blocks until nothing is queued or running. Must not be called from work of this pool.
   void wait_idle();
 

@@ -76,6 +76,27 @@ TEST(WorkerPool, NoMoreThanTheLimitWaitsInTheQueue) {
   EXPECT_EQ(accepted, 5);
 }
 
+TEST(WorkerPool, TrySubmitTakesWhatFitsTheQueueAndRefusesTheRest) {
+  std::promise<void> release;
+  std::promise<void> running;
+  std::atomic<int> done = 0;
+  WorkerPool pool({.threads = 1, .queue_limit = 2});
+  pool.submit([&] {
+    running.set_value();
+    release.get_future().wait();
+  });
+  running.get_future().wait();
+  EXPECT_TRUE(pool.try_submit([&] { ++done; }));
+  EXPECT_TRUE(pool.try_submit([&] { ++done; }));
+  EXPECT_FALSE(pool.try_submit([&] { ++done; }));
+  release.set_value();
+  pool.wait_idle();
+  EXPECT_EQ(done, 2);
+  EXPECT_TRUE(pool.try_submit([&] { ++done; }));
+  pool.wait_idle();
+  EXPECT_EQ(done, 3);
+}
+
 TEST(WorkerPool, WhatWorkHoldsIsReleasedBeforeThePoolIsIdle) {
   const auto held = std::make_shared<int>(1);
   WorkerPool pool({.threads = 1});
