@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/router.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "api/errors.h"
+#include "base/check.h"
+#include "base/thread_annotations.h"
+#include "base/worker_pool.h"
+
+namespace wherry::server {
+namespace {
+
+constexpr std::string_view kEndpointParameter = "endpoint_id";
+constexpr std::string_view kRetryAfterSeconds = "2";
+
+std::vector<std::string_view> components_of(std::string_view path) {
+  std::vector<std::string_view> components;
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the '/'
+    const std::size_t end = std::min(path.find('/'), path.size());
+    components.push_back(path.substr(0, end));
+    path.remove_prefix(end);
+  }
+  return components;
+}
+
+bool is_parameter(std::string_view component) {
+  return component.size() > 2 && component.front() == '{' && component.back() == '}';
+}
+
+// Without a scheme other than Bearer there is no token.
+std::optional<std::string> token_of(const Request& request) {
+  const std::string* const header = request.header("authorization");
+  constexpr std::string_view kScheme = "bearer ";
+  if (header == nullptr || header->size() <= kScheme.size()) return std::nullopt;
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    const char c = (*header)[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i])
+      return std::nullopt;
+  }
+  return header->substr(kScheme.size());
+}
+
+Failure failure_of(const Error& error, api::Situation situation) {
+  api::HttpError http = api::http_error(error, situation);
+  return {http.status, std::move(http.code), std::move(http.message)};
+}
+
+// Pages in browsers may ask from anywhere: what gives a right is the token that they hold.
+void allow_other_origins(Response& response) {
+  response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
+Response preflight(const std::string& allowed) {
+  Response response;
+  response.status = 204;
+  response.content_type.clear();
+  response.headers = {
+      {"Allow", allowed},
+      {"Access-Control-Allow-Methods", allowed},
+      {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Globus-Client-Info"},
+      {"Access-Control-Max-Age", "86400"}};
+  return response;
+}
+
+// A request on its way through the worker pools.
+struct Pending {
+  Request request;
+  Respond respond;
+  const Route* route = nullptr;
+  std::vector<std::pair<std::string_view, std::string>> parameters;
+  std::optional<Caller> caller;
+
+  void answer(Response response) {
+    allow_other_origins(response);
+    respond(std::move(response));
+  }
+  void fail(const Failure& failure) {
+    answer(route->style(failure, request.request_id, request.path));
+  }
+  void run() { answer(route->run({request, caller ? &*caller : nullptr, std::move(parameters)})); }
+};
+using Shared = std::shared_ptr<Pending>;
+
+}  // namespace
+
+const std::string& Call::parameter(std::string_view name) const {
+  for (const auto& [key, value] : parameters) {
+    if (key == name) return value;
+  }
+  CHECK(false && "the pattern has no such parameter");
+  return parameters.front().second;
+}
+
+struct Router::State {
+  struct Entry {
+    Route route;
+    std::vector<std::string_view> components;
+  };
+
+  State(std::vector<Route> given, Authenticator& authenticator_in, const Options& options_in)
+      : options(options_in),
+        authenticator(authenticator_in),
+        storage({options_in.storage_threads, options_in.queue}),
+        database({options_in.database_threads, options_in.queue}) {
+    table.reserve(given.size());
+    for (Route& route : given) {
+      CHECK(route.run && route.pattern.starts_with('/'));
+      auto components = components_of(route.pattern);
+      table.push_back({std::move(route), std::move(components)});
+    }
+  }
+
+  // Fills in the parameters of the pattern if `path` fits it.
+  static bool fits(const Entry& entry, const std::vector<std::string_view>& path,
+                   std::vector<std::pair<std::string_view, std::string>>& parameters);
+  const Route* find(const Request& request,
+                    std::vector<std::pair<std::string_view, std::string>>& parameters,
+                    std::string& allowed) const;
+  void admit(const Shared& pending);
+  void start_storage(const Shared& pending);
+
+  const Options options;
+  Authenticator& authenticator;
+  std::vector<Entry> table;
+  std::mutex mutex;
+  std::map<std::string, std::size_t> at_storage GUARDED_BY(mutex);  // requests by endpoint
+  // In this order: work of the second submits to the first.
+  WorkerPool storage;
+  WorkerPool database;
+};
+
+bool Router::State::fits(const Entry& entry, const std::vector<std::string_view>& path,
+                         std::vector<std::pair<std::string_view, std::string>>& parameters) {
+  if (entry.components.size() != path.size()) return false;
+  parameters.clear();
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const std::string_view component = entry.components[i];
+    if (is_parameter(component) && !path[i].empty())
+      parameters.emplace_back(component.substr(1, component.size() - 2), path[i]);
+    else if (component != path[i])
+      return false;
+  }
+  return true;
+}
+
+// `allowed` names the methods that the path knows, whether or not one is found.
+const Route* Router::State::find(const Request& request,
+                                 std::vector<std::pair<std::string_view, std::string>>& parameters,
+                                 std::string& allowed) const {
+  const Method method = request.method == Method::kHead ? Method::kGet : request.method;
+  const auto path = components_of(request.path);
+  for (const Entry& entry : table) {
+    if (!fits(entry, path, parameters)) continue;
+    if (entry.route.method == method) return &entry.route;
+    allowed += allowed.empty() ? "OPTIONS, " : ", ";
+    allowed += to_string(entry.route.method);
+    if (entry.route.method == Method::kGet) allowed += ", HEAD";
+  }
+  return nullptr;
+}
+
+// On a database thread: who asks, and may they?
+void Router::State::admit(const Shared& pending) {
+  const Route& route = *pending->route;
+  if (!route.scope.empty()) {
+    const auto token = token_of(pending->request);
+    auto caller = token ? authenticator.authenticate(*token)
+                        : Result<Caller>(make_error(Code::kDenied, "no token was sent; log in"));
+    if (!caller) return pending->fail(failure_of(caller.error(), api::Situation::kAuthentication));
+    pending->caller = std::move(caller).value();
+    if (!pending->caller->has_scope(route.scope)) {
+      return pending->fail(
+          {403, "PermissionDenied", fmt::format("the token lacks the scope {}", route.scope)});
+    }
+  }
+  if (route.work == Work::kStorage) return start_storage(pending);
+  pending->run();
+}
+
+void Router::State::start_storage(const Shared& pending) {
+  std::string endpoint;
+  for (const auto& [name, value] : pending->parameters)
+    if (name == kEndpointParameter) endpoint = value;
+  {
+    const std::lock_guard lock(mutex);
+    std::size_t& count = at_storage[endpoint];
+    if (count >= options.storage_per_endpoint) {
+      return pending->fail({502, "EndpointError",
+                            fmt::format("endpoint {} is busy with {} other requests, and has not "
+                                        "answered them yet; try again later",
+                                        endpoint, count)});
+    }
+    ++count;
+  }
+  const auto leave = [this, endpoint] {
+    const std::lock_guard lock(mutex);
+    const auto found = at_storage.find(endpoint);
+    if (--found->second == 0) at_storage.erase(found);
+  };
+  const bool started = storage.try_submit([pending, leave] {
+    pending->run();
+    leave();
+  });
+  if (started) return;
+  leave();
+  pending->fail({503,
+                 "ServiceUnavailable",
+                 "too many requests wait for storage",
+                 {{"Retry-After", std::string(kRetryAfterSeconds)}}});
+}
+
+Router::Router(std::vector<Route> routes, Authenticator& authenticator, const Options& options)
+    : state_(std::make_unique<State>(std::move(routes), authenticator, options)) {}
+
+Router::~Router() = default;
+
+void Router::handle(Request request, Respond respond) {
+  const auto pending = std::make_shared<Pending>();
+  pending->request = std::move(request);
+  pending->respond = std::move(respond);
+  std::string allowed;
+  pending->route = state_->find(pending->request, pending->parameters, allowed);
+  if (pending->route == nullptr) {
+    const Request& asked = pending->request;
+    if (allowed.empty()) {
+      return pending->answer(transfer_error(
+          {404, "ClientError.NotFound", fmt::format("there is nothing at {}", asked.path)},
+          asked.request_id, asked.path));
+    }
+    if (asked.method == Method::kOptions) return pending->answer(preflight(allowed));
+    return pending->answer(transfer_error({405,
+                                           "ClientError.MethodNotAllowed",
+                                           fmt::format("{} takes {}", asked.path, allowed),
+                                           {{"Allow", allowed}}},
+                                          asked.request_id, asked.path));
+  }
+  if (state_->database.try_submit([this, pending] { state_->admit(pending); })) return;
+  pending->fail({503,
+                 "ServiceUnavailable",
+                 "too many requests wait",
+                 {{"Retry-After", std::string(kRetryAfterSeconds)}}});
+}
+
+std::string Router::markdown() const {
+  std::string text = "| route | scope | what it does |\n|---|---|---|\n";
+  for (const State::Entry& entry : state_->table) {
+    const Route& route = entry.route;
+    text += fmt::format("| `{} {}` | {} | {} |\n", to_string(route.method), route.pattern,
+                        route.scope.empty() ? "" : fmt::format("`{}`", route.scope), route.doc);
+  }
+  return text;
+}
+
+}  // namespace wherry::server

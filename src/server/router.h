@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The route table: which request goes to which function, who may send it, and where it runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/caller.h"
+#include "server/error_document.h"
+#include "server/http.h"
+
+namespace wherry::server {
+
+// A request that found its route. Valid while the route runs.
+struct Call {
+  const Request& request;
+  const Caller* caller = nullptr;  // who asks; null on a route without a scope
+  std::vector<std::pair<std::string_view, std::string>> parameters = {};  // of the pattern
+
+  // The component of the path that `{name}` stands for.
+  const std::string& parameter(std::string_view name) const;
+};
+
+enum class Work {
+  kDatabase,  // answers in milliseconds
+  kStorage,   // asks the storage of the endpoint `{endpoint_id}`, which may hang
+};
+
+struct Route {
+  Method method = Method::kGet;
+  std::string_view pattern;  // "/v0.10/task/{task_id}"; "{name}" stands for one component
+  std::string_view scope;    // that the token must have; empty: the route looks for itself
+  Work work = Work::kDatabase;
+  ErrorStyle style = transfer_error;
+  std::string_view doc;  // one line
+  std::function<Response(const Call&)> run;
+};
+
+// Safe for concurrent calls. Routes run on worker threads of its own.
+class Router {
+ public:
+  struct Options {
+    std::size_t database_threads = 4;
+    std::size_t storage_threads = 16;
+    std::size_t queue = 256;               // of each kind of work; beyond, 503 with Retry-After
+    std::size_t storage_per_endpoint = 4;  // at once; beyond, 502: so that an endpoint that hangs
+                                           // leaves threads to the others
+  };
+  // `authenticator` outlives it.
+  Router(std::vector<Route> routes, Authenticator& authenticator, const Options& options);
+  // Waits for the routes that run.
+  ~Router();
+
+  // A Handler: never blocks, and answers later from a worker thread, or at once when there is
+  // nothing to run.
+  void handle(Request request, Respond respond);
+  // The table as Markdown, in its own order.
+  std::string markdown() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wherry::server

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/router.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+#include <optional>
+
+namespace wherry::server {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kScope = "urn:globus:auth:scope:transfer.api.globus.org:all";
+
+// Knows two tokens: "ada" may do everything, "guest" has another scope.
+class TwoTokens : public Authenticator {
+ public:
+  Result<Caller> authenticate(std::string_view token) override {
+    if (token != "ada" && token != "guest")
+      return make_error(Code::kDenied, "the token is unknown");
+    Caller caller;
+    caller.username = token;
+    caller.scopes = {token == "ada" ? std::string(kScope) : "openid"};
+    return caller;
+  }
+};
+
+Response text(std::string body) {
+  Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+std::optional<std::string> header(const Response& response, std::string_view name) {
+  for (const auto& [key, value] : response.headers)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
+class RouterTest : public testing::Test {
+ protected:
+  std::vector<Route> routes() {
+    return {
+        {Method::kGet, "/task/{task_id}", kScope, Work::kDatabase, transfer_error, "One task.",
+         [](const Call& call) {
+           return text(call.caller->username + " " + call.parameter("task_id"));
+         }},
+        {Method::kPut, "/task/{task_id}", kScope, Work::kDatabase, transfer_error, "Changes it.",
+         [](const Call&) { return text("changed"); }},
+        {Method::kGet, "/open", "", Work::kDatabase, transfer_error, "For everybody.",
+         [](const Call& call) { return text(call.caller == nullptr ? "nobody" : "somebody"); }},
+        {Method::kGet, "/endpoint/{endpoint_id}/ls", kScope, Work::kStorage, transfer_error,
+         "Lists.",
+         [this](const Call& call) {
+           if (call.parameter("endpoint_id") == "hung") {
+             hung_.release_one();
+             let_go_.get_future().wait();
+           }
+           return text("listed");
+         }},
+    };
+  }
+  // A gate that a thread passes when another has arrived somewhere.
+  struct Arrival {
+    std::promise<void> promise;
+    void release_one() { promise.set_value(); }
+    void wait() { promise.get_future().wait(); }
+  };
+
+  std::future<Response> send(Router& router, Method method, std::string path,
+                             const std::string& authorization = "Bearer ada") {
+    Request request;
+    request.method = method;
+    request.path = std::move(path);
+    request.request_id = "abc123XYZ";
+    if (!authorization.empty()) request.headers = {{"authorization", authorization}};
+    auto answer = std::make_shared<std::promise<Response>>();
+    router.handle(std::move(request),
+                  [answer](Response response) { answer->set_value(std::move(response)); });
+    return answer->get_future();
+  }
+  Response ask(Method method, std::string path, const std::string& authorization = "Bearer ada") {
+    Router router(routes(), tokens_, {});
+    return send(router, method, std::move(path), authorization).get();
+  }
+
+  TwoTokens tokens_;
+  Arrival hung_;
+  std::promise<void> let_go_;
+};
+
+TEST_F(RouterTest, ARequestFindsItsRouteAndBringsItsParameters) {
+  EXPECT_EQ(ask(Method::kGet, "/task/42").body, "ada 42");
+  EXPECT_EQ(ask(Method::kPut, "/task/42").body, "changed");
+  EXPECT_EQ(ask(Method::kHead, "/task/42").body, "ada 42");
+}
+
+TEST_F(RouterTest, ARouteWithoutAScopeIsOpen) {
+  EXPECT_EQ(ask(Method::kGet, "/open", "").body, "nobody");
+}
+
+TEST_F(RouterTest, AnUnknownPathIsNotFound) {
+  for (const char* path : {"/", "/tasks", "/task", "/task/1/2", "/task/"}) {
+    const Response response = ask(Method::kGet, path);
+    EXPECT_EQ(response.status, 404u) << path;
+    EXPECT_EQ(response.content_type, "application/json");
+    EXPECT_THAT(response.body, HasSubstr("ClientError.NotFound"));
+    EXPECT_THAT(response.body, HasSubstr("abc123XYZ"));
+  }
+}
+
+TEST_F(RouterTest, AMethodThatThePathDoesNotTakeIsNamedWithThoseItTakes) {
+  const Response response = ask(Method::kDelete, "/task/42");
+  EXPECT_EQ(response.status, 405u);
+  EXPECT_EQ(header(response, "Allow"), "OPTIONS, GET, HEAD, PUT");
+}
+
+TEST_F(RouterTest, ABrowserMayAskWhatIsAllowedAndFromAnywhere) {
+  const Response response = ask(Method::kOptions, "/task/42", "");
+  EXPECT_EQ(response.status, 204u);
+  EXPECT_EQ(header(response, "Access-Control-Allow-Methods"), "OPTIONS, GET, HEAD, PUT");
+  EXPECT_THAT(*header(response, "Access-Control-Allow-Headers"), HasSubstr("Authorization"));
+  EXPECT_EQ(header(ask(Method::kGet, "/open"), "Access-Control-Allow-Origin"), "*");
+}
+
+TEST_F(RouterTest, WithoutAGoodTokenNobodyIsAuthenticated) {
+  for (const char* authorization :
+       {"", "Bearer", "Bearer ", "Bearer wrong", "Basic ada", "Bearer  ada"}) {
+    const Response response = ask(Method::kGet, "/task/42", authorization);
+    EXPECT_EQ(response.status, 401u) << authorization;
+    EXPECT_THAT(response.body, HasSubstr("AuthenticationFailed")) << authorization;
+  }
+  EXPECT_EQ(ask(Method::kGet, "/task/42", "bEARER ada").status, 200u);
+}
+
+TEST_F(RouterTest, ATokenWithoutTheScopeIsRefusedAndToldWhichItLacks) {
+  const Response response = ask(Method::kGet, "/task/42", "Bearer guest");
+  EXPECT_EQ(response.status, 403u);
+  EXPECT_THAT(response.body, HasSubstr(std::string(kScope)));
+}
+
+TEST_F(RouterTest, AnEndpointThatHangsStopsNoOtherRequest) {
+  {
+    Router router(routes(), tokens_,
+                  {.database_threads = 1, .storage_threads = 2, .storage_per_endpoint = 1});
+    auto hung = send(router, Method::kGet, "/endpoint/hung/ls");
+    hung_.wait();
+    EXPECT_EQ(send(router, Method::kGet, "/task/42").get().status, 200u);
+    EXPECT_EQ(send(router, Method::kGet, "/endpoint/other/ls").get().body, "listed");
+    const Response busy = send(router, Method::kGet, "/endpoint/hung/ls").get();
+    EXPECT_EQ(busy.status, 502u);
+    EXPECT_THAT(busy.body, HasSubstr("EndpointError"));
+    let_go_.set_value();
+    EXPECT_EQ(hung.get().body, "listed");
+  }
+}
+
+TEST_F(RouterTest, MoreThanCanWaitIsToldToComeBack) {
+  Router router(
+      routes(), tokens_,
+      {.database_threads = 1, .storage_threads = 1, .queue = 1, .storage_per_endpoint = 10});
+  auto hung = send(router, Method::kGet, "/endpoint/hung/ls");
+  hung_.wait();
+  auto waiting = send(router, Method::kGet, "/endpoint/a/ls");
+  // Once the one database thread answers something else, it has handed on what came before.
+  while (send(router, Method::kGet, "/open").get().status != 200) {
+  }
+  const Response refused = send(router, Method::kGet, "/endpoint/b/ls").get();
+  EXPECT_EQ(refused.status, 503u);
+  EXPECT_EQ(header(refused, "Retry-After"), "2");
+  let_go_.set_value();
+  EXPECT_EQ(waiting.get().body, "listed");
+}
+
+TEST_F(RouterTest, TheTableIsTheReference) {
+  Router router(routes(), tokens_, {});
+  EXPECT_THAT(router.markdown(),
+              HasSubstr("| `PUT /task/{task_id}` | `" + std::string(kScope) + "` | Changes it. |"));
+}
+
+}  // namespace
+}  // namespace wherry::server
