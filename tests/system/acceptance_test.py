@@ -175,17 +175,18 @@ class Trouble(Scenario):
             self.assertFalse((self.target / "growing").exists())
 
     def test_two_processes_never_run_one_task_or_sync_at_once(self):
-        system.make_tree(self.source, "--files", "5000", "--size", "4KiB", "--data")
-        self.add_sync()
+        for number in range(100):
+            self.write(f"file{number}", "x" * 200_000)
+        self.wherry("endpoint", "create", "slow", self.target, "--bandwidth", "1MB")
+        self.wherry("sync", "add", "s", f"{self.source}/", "slow:/", "--settle", "0s")
         first = self.start("sync", "run", "s")
-        journal = self.scratch / "state/catalogs/s.journal"
-        self.wait_until(lambda: journal.exists() or first.poll() is not None, "the pass is under way")
-        if first.poll() is None:
-            first.send_signal(signal.SIGSTOP)
-            self.refused(1, "sync", "run", "s", says=str(first.pid))
-            first.send_signal(signal.SIGCONT)
+        self.wait_until(lambda: self.tasks(), "the pass is under way")
+        self.refused(1, "sync", "run", "s", says=str(first.pid))
+        self.refused(1, "task", "resume", self.only_task()["task_id"], says=str(first.pid))
+        first.send_signal(signal.SIGINT)
         first.communicate()
-        self.assertEqual(first.returncode, 0)
+        self.wherry("endpoint", "update", "slow", "--bandwidth", "0")
+        self.wherry("sync", "run", "s")
         self.assert_identical()
 
 
