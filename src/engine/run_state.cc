@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/back_off.h"
+
 namespace wherry::engine {
 
 std::string Progress::current_file() const {
@@ -79,9 +81,7 @@ bool RunState::try_again(const Operation& operation, Side side, const Error& err
 // workers of many tasks do not knock all at once.
 Duration RunState::backoff(int attempts) {
   const RunLimits& limits = context_.limits;
-  Duration pause = limits.retry_base;
-  for (int i = 1; i < attempts && pause < limits.retry_longest; ++i) pause *= 2;
-  pause = std::min(pause, limits.retry_longest);
+  Duration pause = growing_pause(limits.retry_base, attempts, limits.retry_longest);
   const auto half = static_cast<std::uint64_t>(std::max<Duration::rep>(pause.count() / 2, 1));
   pause += Duration(static_cast<Duration::rep>(context_.random.below(half)));
   if (context_.deadline == TimePoint::max()) return pause;

@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "api/errors.h"
+#include "api/timer_documents.h"
 
 namespace wherry::server {
 namespace {
@@ -66,6 +67,13 @@ Response auth_error(const Failure& failure, std::string_view request_id, std::st
   return {.status = failure.status, .body = json::serialize(body), .headers = failure.headers};
 }
 
+Response timer_error(const Failure& failure, std::string_view, std::string_view) {
+  return {.status = failure.status,
+          .body = json::serialize(
+              api::timer_error_document(failure.status, failure.code, failure.message)),
+          .headers = failure.headers};
+}
+
 std::string_view reason_phrase(unsigned status) {
   struct Reason {
     unsigned status;
@@ -90,6 +98,7 @@ std::string_view reason_phrase(unsigned status) {
       {414, "URI Too Long"},
       {415, "Unsupported Media Type"},
       {417, "Expectation Failed"},
+      {422, "Unprocessable Content"},
       {429, "Too Many Requests"},
       {431, "Request Header Fields Too Large"},
       {500, "Internal Server Error"},

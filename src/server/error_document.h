@@ -25,10 +25,13 @@ struct Failure {
 using ErrorStyle = Response (*)(const Failure& failure, std::string_view request_id,
                                 std::string_view path);
 
-// {"code", "message", "request_id", "resource"}: Transfer and Timers.
+// {"code", "message", "request_id", "resource"}: Transfer.
 Response transfer_error(const Failure& failure, std::string_view request_id, std::string_view path);
 // {"errors": [{"status", "code", "title", "detail", "id"}], "error", "error_description"}: Auth.
 Response auth_error(const Failure& failure, std::string_view request_id, std::string_view path);
+// {"error": {"code", "detail", "status"}}: Timers. Status 422 has documents of its own
+// (api::timer_invalid_document).
+Response timer_error(const Failure& failure, std::string_view request_id, std::string_view path);
 
 // "Not Found" of 404; empty for a status that has no name here.
 std::string_view reason_phrase(unsigned status);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/back_off.h"
 #include "base/check.h"
 
 namespace wherry::sync {
@@ -94,9 +95,8 @@ void SyncSchedule::ended(const PassReport& report, Duration monotonic, TimePoint
   if (was_full && report.end != PassEnd::kStopped) is_stopped_ = false;
   failures_ = report.end == PassEnd::kIncomplete ? failures_ + 1 : 0;
   if (failures_ > 0) {
-    const Duration pause = std::min<Duration>(kFirstRetry * (1 << std::min(failures_ - 1, 10)),
-                                              std::max(interval(), kFirstRetry));
-    full_due_ = std::min(full_due_, monotonic + pause);
+    const Duration longest = std::max(interval(), kFirstRetry);
+    full_due_ = std::min(full_due_, monotonic + growing_pause(kFirstRetry, failures_, longest));
   }
   if (report.quiet_at) {
     const Duration quiet = monotonic + std::max(*report.quiet_at - wall, Duration(0));
@@ -111,8 +111,7 @@ void SyncSchedule::failed(Duration monotonic) {
   CHECK(running_.has_value());
   running_.reset();
   ++failures_;
-  not_before_ = monotonic +
-                std::min<Duration>(kFirstRetry * (1 << std::min(failures_ - 1, 10)), kLongestRetry);
+  not_before_ = monotonic + growing_pause(kFirstRetry, failures_, kLongestRetry);
   full_due_ = not_before_;  // whatever was due is among everything
 }
 

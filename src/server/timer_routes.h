@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The routes of Globus Timers.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "endpoints/endpoint.h"
+#include "server/router.h"
+#include "server/timers.h"
+
+namespace wherry::server {
+
+inline constexpr std::string_view kTimerScope =
+    "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer";
+
+struct TimerParts {
+  Timers& timers;
+  endpoints::Endpoints& endpoints;
+  Clock& clock;
+};
+
+// What `parts` names outlives the routes, which are safe for concurrent calls.
+std::vector<Route> timer_routes(const TimerParts& parts);
+
+}  // namespace wherry::server
