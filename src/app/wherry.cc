@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/random.h"
+#include "endpoints/bookmarks.h"
 #include "server/timers.h"
 
 namespace wherry::app {
@@ -49,9 +50,9 @@ class SignalsBlocked {
 
 std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
-  for (const auto migrations :
-       {endpoints::endpoint_migrations(), tasks::task_migrations(), sync::sync_migrations(),
-        server::identity_migrations(), server::timer_migrations()})
+  for (const auto migrations : {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
+                                tasks::task_migrations(), sync::sync_migrations(),
+                                server::identity_migrations(), server::timer_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }

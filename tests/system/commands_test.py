@@ -25,6 +25,25 @@ class Endpoints(WherryTest):
         self.refused(1, "endpoint", "delete", "local")
 
 
+class Bookmarks(WherryTest):
+    def test_what_show_prints_is_a_place_for_other_commands(self):
+        lab = self.endpoint("lab")
+        self.write(lab / "run 42/a.txt")
+        self.assertIn("Bookmark ID: ", self.wherry("bookmark", "create", "lab:/run 42/", "data"))
+        place = self.wherry("bookmark", "show", "data").rstrip("\n")
+        self.assertEqual(self.wherry("ls", place), "a.txt\n")
+
+    def test_list_rename_delete(self):
+        self.endpoint("lab")
+        self.wherry("bookmark", "create", "lab:/", "data")
+        self.refused(1, "bookmark", "create", "lab:/", "data")
+        self.assertEqual(self.wherry("bookmark", "rename", "data", "Data"), "Success\n")
+        listed = self.wherry_json("bookmark", "list")["DATA"]
+        self.assertEqual([(row["name"], row["endpoint_name"], row["path"]) for row in listed], [("Data", "lab", "/")])
+        self.wherry("bookmark", "delete", listed[0]["id"])
+        self.refused(1, "bookmark", "show", "Data")
+
+
 class Files(WherryTest):
     def test_ls_hides_dots_and_goes_down(self):
         lab = self.endpoint("lab")
