@@ -99,6 +99,9 @@ struct TaskSelection {
 };
 Result<TaskSelection> select_tasks(const Filter& filter);
 
+// An order of the fields that the store can order by; kInvalid for another one.
+Result<std::vector<tasks::TaskOrder>> task_order(std::span<const OrderKey> order);
+
 // The same filter as a client sends it: without owner, limit and offset. kUnsupported for a label
 // pattern with characters that mean something else on the wire: '/', ',', '[' and the backslash.
 Result<std::string> task_filter_text(const tasks::TaskFilter& filter);

@@ -184,6 +184,29 @@ Result<TaskSelection> select_tasks(const Filter& filter) {
   return selection;
 }
 
+Result<std::vector<tasks::TaskOrder>> task_order(std::span<const OrderKey> order) {
+  using tasks::TaskColumn;
+  struct Column {
+    std::string_view field;
+    TaskColumn column;
+  };
+  static constexpr Column kColumns[] = {{"task_id", TaskColumn::kId},
+                                        {"status", TaskColumn::kState},
+                                        {"type", TaskColumn::kType},
+                                        {"label", TaskColumn::kLabel},
+                                        {"request_time", TaskColumn::kRequested},
+                                        {"completion_time", TaskColumn::kCompleted}};
+  std::vector<tasks::TaskOrder> keys;
+  for (const OrderKey& key : order) {
+    const auto* const found = std::find_if(std::begin(kColumns), std::end(kColumns),
+                                           [&](const Column& c) { return c.field == key.field; });
+    if (found == std::end(kColumns))
+      return make_error(Code::kInvalid, "orderby: tasks cannot be ordered by {}", key.field);
+    keys.push_back({found->column, key.is_descending});
+  }
+  return keys;
+}
+
 Result<std::string> task_filter_text(const tasks::TaskFilter& filter) {
   FilterText text;
   text.add_words("task_id", filter.ids, [](const tasks::TaskId& id) { return id; });

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // wherry sync run, watch, status, verify, rebuild: what syncs do.
-#include <unistd.h>
-#include <climits>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,6 +7,7 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/invocation.h"
 #include "cli/progress.h"
 #include "cli/schedule_text.h"
 #include "cli/sync_view.h"
@@ -18,20 +17,6 @@ namespace {
 
 using sync::PassEnd;
 using sync::PassReport;
-
-// The command that a unit or a crontab starts: this program, with this state.
-Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words) {
-  char program[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", program, sizeof program);
-  Invocation invocation;
-  invocation.program =
-      length > 0 ? std::string(program, static_cast<std::size_t>(length)) : "wherry";
-  invocation.words = std::move(words);
-  invocation.environment.emplace_back("WHERRY_STATE_DIR", wherry.directory());
-  if (const auto settings = context.environment()("WHERRY_SETTINGS"))
-    invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
-  return invocation;
-}
 
 sync::PassOptions pass_options(Context& context, const Arguments& arguments,
                                const Options& settings) {
@@ -171,7 +156,9 @@ Result<int> print_systemd(Context& context, const std::vector<std::string>& name
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   std::vector<std::string> words = {"sync", "watch"};
   words.insert(words.end(), names.begin(), names.end());
-  context.output().raw(systemd_unit(invocation_of(context, *wherry, std::move(words))));
+  context.output().raw(systemd_unit(
+      {.name = "wherry-sync", .description = "Wherry keeps directories mirrored", .type = "exec"},
+      invocation_of(context, *wherry, std::move(words))));
   return kExitDone;
 }
 

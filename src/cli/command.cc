@@ -89,6 +89,11 @@ void Context::prefer_setting(const std::string& name, const std::string& value) 
   preferred_[name] = value;
 }
 
+void Context::set_setting(const std::string& name, const std::string& value) {
+  CHECK(!settings_);
+  parts_.overrides[name] = value;
+}
+
 Result<const Options*> Context::settings() {
   if (settings_) return &*settings_;
   TRY_ASSIGN(Options loaded, app::load_settings(parts_.environment, parts_.overrides));

@@ -116,6 +116,9 @@ class Context {
 
   // A default of one command: holds unless the user set something. Before settings() is called.
   void prefer_setting(const std::string& name, const std::string& value);
+  // An option of one command that is a setting: as if the user had set it for all of this run.
+  // Before settings() is called.
+  void set_setting(const std::string& name, const std::string& value);
   Result<const Options*> settings();
   // The open state directory. An error says what to do. `execution` counts at the first call.
   Result<app::Wherry*> wherry(tasks::Execution execution = tasks::Execution::kOnlyNamed);

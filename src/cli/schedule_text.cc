@@ -51,27 +51,29 @@ std::string cron_word(std::string_view word) {
 
 }  // namespace
 
-std::string systemd_unit(const Invocation& invocation) {
+std::string systemd_unit(const SystemdUnit& unit, const Invocation& invocation) {
   std::string command = systemd_word(invocation.program);
   for (const std::string& word : invocation.words) command += " " + systemd_word(word);
   std::string environment;
   for (const auto& [name, value] : invocation.environment)
     environment += "Environment=" + systemd_word(name + "=" + value) + "\n";
-  return "# Save as ~/.config/systemd/user/wherry-sync.service, then:\n"
-         "#   systemctl --user enable --now wherry-sync\n"
-         "#   loginctl enable-linger    (so that it runs while you are not logged in)\n"
-         "[Unit]\n"
-         "Description=Wherry keeps directories mirrored\n"
-         "\n"
-         "[Service]\n"
-         "Type=exec\n"
-         "ExecStart=" +
-         command + "\n" + environment +
-         "Restart=on-failure\n"
-         "RestartSec=30\n"
-         "\n"
-         "[Install]\n"
-         "WantedBy=default.target\n";
+  return fmt::format(
+      "# Save as ~/.config/systemd/user/{0}.service, then:\n"
+      "#   systemctl --user enable --now {0}\n"
+      "#   loginctl enable-linger    (so that it runs while you are not logged in)\n"
+      "[Unit]\n"
+      "Description={1}\n"
+      "\n"
+      "[Service]\n"
+      "Type={2}\n"
+      "ExecStart={3}\n"
+      "{4}"
+      "Restart=on-failure\n"
+      "RestartSec=30\n"
+      "\n"
+      "[Install]\n"
+      "WantedBy=default.target\n",
+      unit.name, unit.description, unit.type, command, environment);
 }
 
 std::string crontab_line(std::string_view schedule, const Invocation& invocation) {

@@ -18,8 +18,13 @@ struct Invocation {
   std::vector<std::pair<std::string, std::string>> environment{};  // WHERRY_STATE_DIR, …
 };
 
-// A unit for ~/.config/systemd/user (or, with User= added, /etc/systemd/system).
-std::string systemd_unit(const Invocation& invocation);
+struct SystemdUnit {
+  std::string_view name;         // "wherry-sync"
+  std::string_view description;  // one line
+  std::string_view type;         // of the service: when systemd takes it for started
+};
+// The text of a unit for ~/.config/systemd/user (or, with User= added, /etc/systemd/system).
+std::string systemd_unit(const SystemdUnit& unit, const Invocation& invocation);
 
 // The line for `crontab -e`. `schedule` has five fields.
 std::string crontab_line(std::string_view schedule, const Invocation& invocation);

@@ -11,9 +11,10 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 TEST(SystemdUnit, StartsTheProgramAndQuotesWhatNeedsIt) {
-  const std::string unit = systemd_unit({"/usr/bin/wherry",
-                                         {"sync", "watch", "a b", "100%$x\""},
-                                         {{"WHERRY_STATE_DIR", "/var/lib/my wherry"}}});
+  const std::string unit =
+      systemd_unit({"wherry-sync", "d", "exec"}, {"/usr/bin/wherry",
+                                                  {"sync", "watch", "a b", "100%$x\""},
+                                                  {{"WHERRY_STATE_DIR", "/var/lib/my wherry"}}});
   EXPECT_THAT(unit, HasSubstr("ExecStart=/usr/bin/wherry sync watch \"a b\" \"100%%$$x\\\"\"\n"));
   EXPECT_THAT(unit, HasSubstr("Environment=\"WHERRY_STATE_DIR=/var/lib/my wherry\"\n"));
 }

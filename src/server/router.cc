@@ -108,6 +108,7 @@ struct Router::State {
       : options(options_in),
         authenticator(authenticator_in),
         storage({options_in.storage_threads, options_in.queue}),
+        secrets({options_in.secret_threads, options_in.queue}),
         database({options_in.database_threads, options_in.queue}) {
     table.reserve(given.size());
     for (Route& route : given) {
@@ -131,8 +132,9 @@ struct Router::State {
   std::vector<Entry> table;
   std::mutex mutex;
   std::map<std::string, std::size_t> at_storage GUARDED_BY(mutex);  // requests by endpoint
-  // In this order: work of the second submits to the first.
+  // In this order: work of the last submits to the first.
   WorkerPool storage;
+  WorkerPool secrets;
   WorkerPool database;
 };
 
@@ -241,7 +243,9 @@ void Router::handle(Request request, Respond respond) {
                                            {{"Allow", allowed}}},
                                           asked.request_id, asked.path));
   }
-  if (state_->database.try_submit([this, pending] { state_->admit(pending); })) return;
+  const bool is_costly = pending->route->work == Work::kSecrets;
+  WorkerPool& pool = is_costly ? state_->secrets : state_->database;
+  if (pool.try_submit([this, pending] { state_->admit(pending); })) return;
   pending->fail({503,
                  "ServiceUnavailable",
                  "too many requests wait",

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/signing_key.h"
 
-#include <openssl/bio.h>
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "base/file.h"
 #include "base/path.h"
+#include "server/openssl.h"
 #include "server/secrets.h"
 
 namespace wherry::server {
@@ -18,33 +15,8 @@ namespace {
 constexpr std::size_t kBits = 2048;
 constexpr ByteCount kMaxFile = 64 << 10;
 
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* thing) const {
-    kFree(thing);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freed<&::EVP_PKEY_free>>;
-using Bio = std::unique_ptr<BIO, Freed<&::BIO_free_all>>;
-using Number = std::unique_ptr<BIGNUM, Freed<&::BN_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<&::EVP_MD_CTX_free>>;
-
-std::string pem_of(EVP_PKEY* key) {
-  const Bio out(::BIO_new(::BIO_s_secmem()));
-  CHECK(out &&
-        ::PEM_write_bio_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
-  char* text = nullptr;
-  const long size = ::BIO_get_mem_data(out.get(), &text);
-  return std::string(text, static_cast<std::size_t>(size));
-}
-
 Result<Key> key_of(const std::string& pem) {
-  const Bio in(::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  CHECK(in);
-  // A key with a password is refused instead of asking for it at the terminal.
-  const auto no_password = [](char*, int, int, void*) { return -1; };
-  Key key(::PEM_read_bio_PrivateKey(in.get(), nullptr, no_password, nullptr));
+  Key key = private_key_of(pem);
   if (!key || ::EVP_PKEY_base_id(key.get()) != EVP_PKEY_RSA)
     return make_error(Code::kCorrupt, "the file holds no RSA key; move it away to get a new one");
   return key;

@@ -56,6 +56,9 @@ class Service : public LocalService {
   Result<Submitted> submit(const DeleteRequest& request) override;
   Result<Task> task(const TaskId& id) override;
   Result<std::vector<Task>> tasks(const TaskFilter& filter) override;
+  Result<std::uint64_t> count_tasks(const TaskFilter& filter) override {
+    return store_.count(filter);
+  }
   Result<void> cancel(const TaskId& id) override;
   Result<void> resume(const TaskId& id) override;
   Result<void> update(const TaskId& id, const TaskChange& change) override;

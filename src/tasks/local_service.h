@@ -49,6 +49,8 @@ class LocalService : public TransferService {
   // Ends the claim of a process on another host, which the caller knows to be dead: then the task
   // can be run here. kConflict if a live process of this host holds it.
   virtual Result<void> take_over(const TaskId& id) = 0;
+  // How many tasks the filter lets pass, whatever its limit and offset.
+  virtual Result<std::uint64_t> count_tasks(const TaskFilter& filter) = 0;
   // Live counters of a task that this process runs; null otherwise. Valid while held.
   virtual std::shared_ptr<const engine::Progress> progress(const TaskId& id) = 0;
   // Starts every runnable task there is room for, without waiting (the scheduler's step, for tests

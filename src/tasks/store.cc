@@ -88,6 +88,38 @@ std::string conditions_of(const TaskFilter& filter) {
   return sql;
 }
 
+std::string_view name_of(TaskColumn column) {
+  switch (column) {
+    case TaskColumn::kId:
+      return "t.id";
+    case TaskColumn::kState:
+      return "t.state";
+    case TaskColumn::kType:
+      return "t.type";
+    case TaskColumn::kLabel:
+      return "t.label";
+    case TaskColumn::kRequested:
+      return "t.requested";
+    case TaskColumn::kCompleted:
+      return "t.completed";
+  }
+  return "t.number";
+}
+
+std::string order_of(const TaskFilter& filter) {
+  std::string sql = " order by ";
+  for (const TaskOrder& key : filter.order)
+    sql += fmt::format("{}{}, ", name_of(key.column), key.is_descending ? " desc" : "");
+  if (filter.order.empty()) sql += "t.requested desc, ";
+  // The last key makes pages that follow one another.
+  const bool is_descending = filter.order.empty() || filter.order.front().is_descending;
+  return sql + (is_descending ? "t.number desc" : "t.number");
+}
+
+bool label_matches(const TaskFilter& filter, const std::string& label) {
+  return ::fnmatch(filter.label_glob.c_str(), label.c_str(), 0) == 0;
+}
+
 std::string tally_assignments() {
   return "files = :files, directories = :directories, symlinks = :symlinks,"
          " files_transferred = :transferred, files_skipped = :skipped,"
@@ -232,7 +264,7 @@ Result<TaskKey> Store::key(const TaskId& id) {
 }
 
 Result<std::vector<Task>> Store::tasks(const TaskFilter& filter) {
-  std::string rest = conditions_of(filter) + " order by t.requested desc, t.number desc";
+  std::string rest = conditions_of(filter) + order_of(filter);
   const bool by_label = !filter.label_glob.empty();
   // A pattern is matched here, so that it means the same as everywhere; then rows are counted here.
   const auto limit = static_cast<long long>(std::min<std::size_t>(filter.limit, INT64_MAX));
@@ -243,7 +275,7 @@ Result<std::vector<Task>> Store::tasks(const TaskFilter& filter) {
     std::size_t to_skip = by_label ? filter.offset : 0;
     TaskQuery query(sql, rest, filter.owner.value_or(""));
     while (const TaskRow* row = found.size() < filter.limit ? query.next() : nullptr) {
-      if (by_label && ::fnmatch(filter.label_glob.c_str(), row->label.c_str(), 0) != 0) continue;
+      if (by_label && !label_matches(filter, row->label)) continue;
       if (to_skip > 0) {
         --to_skip;
         continue;
@@ -252,6 +284,31 @@ Result<std::vector<Task>> Store::tasks(const TaskFilter& filter) {
       found.push_back(std::move(task));
     }
     return found;
+  });
+}
+
+Result<std::uint64_t> Store::count(const TaskFilter& filter) {
+  const bool by_label = !filter.label_glob.empty();
+  return database_.read([&](soci::session& sql) -> Result<std::uint64_t> {
+    const std::string owner = filter.owner.value_or("");
+    std::string label;
+    long long found = 0;
+    soci::statement statement(sql);
+    if (filter.owner) statement.exchange(soci::use(owner));
+    if (by_label)
+      statement.exchange(soci::into(label));
+    else
+      statement.exchange(soci::into(found));
+    statement.alloc();
+    statement.prepare(fmt::format("select {} from task t {}", by_label ? "t.label" : "count(*)",
+                                  conditions_of(filter)));
+    statement.define_and_bind();
+    statement.execute();
+    while (statement.fetch()) {
+      if (!by_label) return static_cast<std::uint64_t>(found);
+      if (label_matches(filter, label)) ++found;
+    }
+    return static_cast<std::uint64_t>(found);
   });
 }
 

@@ -54,6 +54,8 @@ class Store {
   Result<Task> task(const TaskId& id);
   Result<TaskKey> key(const TaskId& id);
   Result<std::vector<Task>> tasks(const TaskFilter& filter);
+  // How many tasks the filter lets pass, whatever its limit and offset.
+  Result<std::uint64_t> count(const TaskFilter& filter);
 
   struct Start {
     Claim claim;

@@ -61,6 +61,10 @@ constexpr Migration kMigrations[] = {
      " kind text not null, id text not null, pid integer not null, host text not null,"
      " boot_id text not null, start_time integer not null, since integer not null,"
      " serial integer not null, primary key (kind, id)) strict, without rowid;"},
+    // For the lists of one owner among many; the second holds all that counting needs.
+    {"tasks", 2,
+     "create index task_of_owner on task (owner, requested, number);"
+     "create index task_of_owner_in_state on task (owner, state, type, requested, number);"},
 };
 
 }  // namespace

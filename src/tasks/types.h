@@ -100,6 +100,13 @@ struct Task {
   std::string current_file;               // last known, while active
 };
 
+// What tasks can be ordered by.
+enum class TaskColumn { kId, kState, kType, kLabel, kRequested, kCompleted };
+struct TaskOrder {
+  TaskColumn column = TaskColumn::kRequested;
+  bool is_descending = false;
+};
+
 struct TaskFilter {
   std::optional<std::string> owner;
   std::vector<TaskId> ids;
@@ -110,8 +117,9 @@ struct TaskFilter {
   std::optional<TimePoint> requested_before;
   std::optional<TimePoint> completed_after;
   std::optional<TimePoint> completed_before;
+  std::vector<TaskOrder> order;  // empty: newest request first
   std::size_t limit = 1000;
-  std::size_t offset = 0;  // newest request first
+  std::size_t offset = 0;
 };
 
 struct TaskChange {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/serve.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/random.h"
+#include "server/certificate.h"
+#include "server/tokens.h"
+
+namespace wherry::app {
+namespace {
+
+constexpr ByteCount kMaxClientFile = 4096;
+
+struct Listen {
+  std::string address;  // without brackets
+  std::uint16_t port = 0;
+};
+
+// "127.0.0.1:8085", "[::1]:8085".
+Result<Listen> parse_listen(const std::string& text) {
+  const auto wrong = [&text] {
+    return make_error(Code::kInvalid,
+                      "serve.listen is '{}'; it takes ADDRESS:PORT, as in 127.0.0.1:8085 or"
+                      " [::1]:8085",
+                      escape_bytes(text));
+  };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong();
+  Listen listen{text.substr(0, colon)};
+  const auto [end, error] =
+      std::from_chars(text.data() + colon + 1, text.data() + text.size(), listen.port);
+  if (error != std::errc() || end != text.data() + text.size()) return wrong();
+  if (listen.address.starts_with('[') && listen.address.ends_with(']'))
+    listen.address = listen.address.substr(1, listen.address.size() - 2);
+  if (listen.address.empty()) return wrong();
+  return listen;
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+bool is_everywhere(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+
+bool speaks_tls(const Options& settings) {
+  return settings.is_on("serve.tls") || !settings.text("serve.certificate").empty();
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+// The host of an URL, without its port.
+std::string host_of(std::string url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme != std::string::npos) url.erase(0, scheme + 3);
+  url.resize(std::min(url.find('/'), url.size()));
+  if (url.starts_with('[')) return url.substr(1, url.find(']') - 1);
+  return url.substr(0, url.find(':'));
+}
+
+std::string serve_directory(const Wherry& wherry) { return wherry.directory() + "/serve"; }
+
+Result<std::optional<server::HttpServer::Tls>> tls_of(const Wherry& wherry, const Listen& listen) {
+  using Tls = server::HttpServer::Tls;
+  const Options& settings = wherry.settings();
+  const std::string& certificate = settings.text("serve.certificate");
+  const std::string& key = settings.text("serve.key");
+  if (certificate.empty() != key.empty())
+    return make_error(Code::kInvalid, "serve.certificate and serve.key belong together: set both");
+  if (!certificate.empty()) return std::optional(Tls{certificate, key});
+  if (!speaks_tls(settings)) {
+    if (is_loopback(listen.address)) return std::optional<Tls>();
+    return make_error(Code::kInvalid,
+                      "on {} passwords and tokens would cross the network for all to read: add"
+                      " --tls, or listen on 127.0.0.1 behind a proxy that speaks TLS",
+                      listen.address);
+  }
+  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1", host_name()};
+  if (!is_everywhere(listen.address) && !is_loopback(listen.address))
+    names.push_back(listen.address);
+  if (!settings.text("serve.url").empty()) names.push_back(host_of(settings.text("serve.url")));
+  TRY(make_directories(serve_directory(wherry), 0700));
+  TRY_ASSIGN(Tls made,
+             server::self_signed_certificate(serve_directory(wherry), names, system_clock()),
+             "make a certificate");
+  return std::optional(std::move(made));
+}
+
+std::string value_of(const std::string& text, std::string_view name) {
+  const std::size_t begin = text.find(fmt::format("{}=", name));
+  if (begin == std::string::npos) return "";
+  const std::size_t value = begin + name.size() + 1;
+  return text.substr(value, text.find('\n', value) - value);
+}
+
+}  // namespace
+
+Result<std::string> service_url(const Options& settings) {
+  std::string url = settings.text("serve.url");
+  if (!url.empty()) {
+    if (!url.starts_with("http://") && !url.starts_with("https://")) {
+      return make_error(Code::kInvalid, "serve.url is '{}'; it begins with https:// or http://",
+                        escape_bytes(url));
+    }
+    return url.ends_with('/') ? url : url + '/';
+  }
+  TRY_ASSIGN(const Listen listen, parse_listen(settings.text("serve.listen")));
+  std::string host = is_everywhere(listen.address) ? host_name() : listen.address;
+  if (host.find(':') != std::string::npos) host = '[' + host + ']';
+  return fmt::format("{}://{}:{}/", speaks_tls(settings) ? "https" : "http", host, listen.port);
+}
+
+Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
+  const Options& settings = wherry.settings();
+  TRY_ASSIGN(const Listen listen, parse_listen(settings.text("serve.listen")));
+  TRY(service_url(settings));
+  server::Server::Options options;
+  options.http.address = listen.address;
+  options.http.port = listen.port;
+  TRY_ASSIGN(options.http.tls, tls_of(wherry, listen));
+  options.directory = serve_directory(wherry);
+  options.endpoint_directory = settings.text("serve.endpoint_directory");
+  return server::Server::start({wherry.database(), wherry.service(), wherry.endpoints(),
+                                wherry.identities(), system_clock(), system_random()},
+                               options);
+}
+
+Result<FirstClient> first_client(Wherry& wherry) {
+  const std::string directory = serve_directory(wherry);
+  const std::string file = directory + "/client.env";
+  server::Identities& identities = wherry.identities();
+  const auto text = read_file(file, kMaxClientFile);
+  if (text) {
+    FirstClient client{value_of(*text, "WHERRY_CLIENT_ID"),
+                       value_of(*text, "WHERRY_CLIENT_SECRET")};
+    const auto known = identities.check_secret(client.id, client.secret);
+    if (known) return client;
+    if (known.error().code == Code::kDenied) return FirstClient();
+    return known.error();
+  }
+  if (text.error().code != Code::kNotFound) return text.error();
+  TRY(make_directories(directory, 0700));
+  TRY_ASSIGN(const server::CreatedClient created,
+             identities.create_client({.name = "first client", .is_local = true}));
+  TRY(durable_write_file(file,
+                         fmt::format("WHERRY_CLIENT_ID={}\nWHERRY_CLIENT_SECRET={}\n",
+                                     created.client.id, created.secret),
+                         0600));
+  return FirstClient{created.client.id, created.secret, true};
+}
+
+Result<std::string> client_environment(Wherry& wherry, const FirstClient& client) {
+  TRY_ASSIGN(const std::string url, service_url(wherry.settings()));
+  std::string text;
+  const auto add = [&text](std::string_view name, std::string_view value) {
+    text += fmt::format("export {}='{}'\n", name, value);
+  };
+  // The SDKs for Python and JavaScript differ in the name of Timers.
+  for (const std::string_view service : {"AUTH", "TRANSFER", "TIMER", "TIMERS"})
+    add(fmt::format("GLOBUS_SDK_SERVICE_URL_{}", service), url);
+  if (wherry.settings().is_on("serve.tls") && wherry.settings().text("serve.certificate").empty()) {
+    const std::string certificate = serve_directory(wherry) + "/certificate.pem";
+    add("GLOBUS_SDK_VERIFY_SSL", certificate);
+    add("NODE_EXTRA_CA_CERTS", certificate);
+  }
+  add("WHERRY_SERVICE", url);
+  if (client.id.empty()) return text;
+  for (const std::string_view prefix : {"GLOBUS_CLI", "WHERRY"}) {
+    add(fmt::format("{}_CLIENT_ID", prefix), client.id);
+    add(fmt::format("{}_CLIENT_SECRET", prefix), client.secret);
+  }
+  return text;
+}
+
+}  // namespace wherry::app

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/invocation.h"
+
+#include <unistd.h>
+
+#include <climits>
+
+namespace wherry::cli {
+
+Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words) {
+  char program[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", program, sizeof program);
+  Invocation invocation;
+  invocation.program =
+      length > 0 ? std::string(program, static_cast<std::size_t>(length)) : "wherry";
+  invocation.words = std::move(words);
+  invocation.environment.emplace_back("WHERRY_STATE_DIR", wherry.directory());
+  if (const auto settings = context.environment()("WHERRY_SETTINGS"))
+    invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
+  return invocation;
+}
+
+}  // namespace wherry::cli

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Endpoints as the service shows them.
+#include <algorithm>
+#include <boost/json.hpp>
+#include <set>
+
+#include "api/json.h"
+#include "api/requests.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "server/transfer_routes.h"
+
+namespace wherry::server {
+namespace {
+
+namespace json = boost::json;
+using endpoints::Endpoint;
+using endpoints::EndpointId;
+
+constexpr std::uint64_t kMostEndpoints = 100;  // on one page
+constexpr std::uint64_t kMostFound = 1000;     // a search goes no further
+constexpr std::size_t kRecentTasks = 100;
+
+// As people know the owner; a local user's name, and the id of a removed one, stand for themselves.
+std::string owner_string(Identities& identities, const std::string& owner) {
+  if (!is_uuid(owner)) return owner;
+  if (const auto user = identities.find_user(owner)) return user->username;
+  if (const auto client = identities.find_client(owner)) return client->username();
+  return owner;
+}
+
+json::object document_of(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  api::EndpointView view;
+  view.owner_string = owner_string(parts.identities, endpoint.owner);
+  if (endpoint.owner == call.caller->identity) view.roles = {"administrator"};
+  return api::endpoint_document(endpoint, view);
+}
+
+Result<Response> show(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  json::object document = document_of(parts, call, endpoint);
+  api::keep_fields(document, api::parse_field_names(query_text(call, "fields")));
+  return json_answer(document);
+}
+
+// ---- search
+
+Result<std::set<EndpointId>> endpoints_of_tasks(const TransferParts& parts, const Call& call,
+                                                bool only_active) {
+  tasks::TaskFilter filter;
+  filter.owner = call.caller->identity;
+  if (only_active) filter.states = {tasks::TaskState::kActive};
+  filter.limit = kRecentTasks;
+  TRY_ASSIGN(const auto recent, parts.service.tasks(filter));
+  std::set<EndpointId> ids;
+  for (const tasks::Task& task : recent) {
+    ids.insert(task.source_endpoint);
+    ids.insert(task.target_endpoint);
+  }
+  return ids;
+}
+
+using Wanted = std::function<bool(const Endpoint&)>;
+
+// What `filter_scope` lets pass of what is there for the caller.
+Result<Wanted> scope_of(const TransferParts& parts, const Call& call) {
+  const std::string scope = query_text(call, "filter_scope", "all");
+  const std::string& self = call.caller->identity;
+  const bool has_text = !query_text(call, "filter_fulltext").empty();
+  if (scope == "all") {
+    const bool is_narrow = has_text || !query_text(call, "filter_owner_id").empty() ||
+                           !query_text(call, "filter_host_endpoint").empty();
+    if (!is_narrow) {
+      return make_error(Code::kInvalid,
+                        "a search with the scope 'all' needs filter_fulltext; the scope "
+                        "'my-endpoints' finds your own without it");
+    }
+    return Wanted([](const Endpoint&) { return true; });
+  }
+  if (scope == "hide-no-permissions") return Wanted([](const Endpoint&) { return true; });
+  if (scope == "my-endpoints" || scope == "my-gcp-endpoints" || scope == "administered-by-me")
+    return Wanted([self](const Endpoint& endpoint) { return endpoint.owner == self; });
+  if (scope == "recently-used" || scope == "in-use") {
+    TRY_ASSIGN(auto ids, endpoints_of_tasks(parts, call, scope == "in-use"));
+    return Wanted(
+        [ids = std::move(ids)](const Endpoint& endpoint) { return ids.count(endpoint.id) > 0; });
+  }
+  return make_error(Code::kInvalid,
+                    "filter_scope is '{}'; it takes all, my-endpoints, my-gcp-endpoints, "
+                    "administered-by-me, recently-used, in-use, shared-by-me, shared-with-me or "
+                    "hide-no-permissions",
+                    api::json_text(scope));
+}
+
+Result<Response> search(const TransferParts& parts, const Call& call) {
+  TRY_ASSIGN(const Wanted is_wanted, scope_of(parts, call));
+  TRY_ASSIGN(const Window window, window_of(call, kMostEndpoints, kMostEndpoints));
+  const std::string owner = query_text(call, "filter_owner_id");
+  TRY_ASSIGN(std::vector<Endpoint> found,
+             parts.endpoints.search(query_text(call, "filter_fulltext"), SIZE_MAX, 0));
+  std::erase_if(found, [&](const Endpoint& endpoint) {
+    return endpoint.owner != call.caller->identity || !is_wanted(endpoint) ||
+           (!owner.empty() && endpoint.owner != owner);
+  });
+  if (found.size() > kMostFound) found.resize(kMostFound);
+  const std::uint64_t total = found.size();
+  json::array data;
+  for (const Endpoint& endpoint : cut(std::move(found), window)) {
+    json::object document = document_of(parts, call, endpoint);
+    document["_rank"] = 1.0;
+    data.push_back(std::move(document));
+  }
+  return json_answer(api::endpoint_list_document(std::move(data), window.limit, window.offset,
+                                                 window.offset + window.limit < total));
+}
+
+// ---- change
+
+Result<void> require_administrator(const Call& call, const Endpoint& endpoint) {
+  if (endpoint.owner == call.caller->identity) return {};
+  return make_error(Code::kDenied, "only an administrator of '{}' may do this",
+                    endpoint.display_name);
+}
+
+// A client does not choose where on the service's host its endpoint is.
+Result<Response> create(const TransferParts& parts, const Call& call) {
+  TRY_ASSIGN(const json::object body, body_of(call));
+  TRY_ASSIGN(api::EndpointCreation creation, api::read_endpoint_creation(body));
+  if (parts.endpoint_directory.empty() || !creation.endpoint.location.empty()) {
+    return make_error(Code::kDenied, "{}: ask who runs it for `wherry endpoint create`",
+                      creation.endpoint.location.empty()
+                          ? "this service makes no endpoints on request"
+                          : "the place of an endpoint is chosen on the service's host");
+  }
+  creation.endpoint.owner = call.caller->identity;
+  creation.endpoint.location =
+      fmt::format("{}/{}", parts.endpoint_directory, new_uuid(parts.random));
+  TRY(make_directories(creation.endpoint.location, 0700));
+  TRY_ASSIGN(const Endpoint endpoint, parts.endpoints.create(creation.endpoint));
+  return json_answer(
+      api::endpoint_created_document(endpoint.id, "Endpoint created", context_of(call)), 201);
+}
+
+Result<Response> change(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  TRY(require_administrator(call, endpoint));
+  TRY_ASSIGN(const json::object body, body_of(call));
+  TRY_ASSIGN(const endpoints::EndpointChange wanted, api::read_endpoint_change(body));
+  TRY(parts.endpoints.update(endpoint.id, wanted));
+  return result_answer(call, "Updated", "Endpoint updated successfully");
+}
+
+Result<Response> remove(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  TRY(require_administrator(call, endpoint));
+  TRY(parts.endpoints.remove(endpoint.id));
+  return result_answer(call, "Deleted", "Endpoint deleted successfully");
+}
+
+// ---- its servers: one, which is this service
+
+json::object server_of(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  return document_of(parts, call, endpoint).at("DATA").as_array().front().as_object();
+}
+
+Result<Response> list_servers(const TransferParts& parts, const Call& call,
+                              const Endpoint& endpoint) {
+  json::object document =
+      api::whole_list("endpoint_server_list", json::array{server_of(parts, call, endpoint)});
+  document["endpoint"] = endpoint.id;
+  return json_answer(document);
+}
+
+Result<Response> show_server(const TransferParts& parts, const Call& call,
+                             const Endpoint& endpoint) {
+  if (call.parameter("server_id") == "1") return json_answer(server_of(parts, call, endpoint));
+  return make_error(Code::kNotFound, "'{}' has one server, of the id 1", endpoint.display_name);
+}
+
+}  // namespace
+
+std::vector<Route> endpoint_routes(const TransferParts& parts) {
+  const auto of_endpoint = [&parts](const RouteHead& head, auto function) {
+    return endpoint_route(parts, head,
+                          [parts, function](const Call& call, const Endpoint& endpoint) {
+                            return function(parts, call, endpoint);
+                          });
+  };
+  const auto bound = [&parts](auto function) {
+    return [parts, function](const Call& call) { return function(parts, call); };
+  };
+  return {
+      transfer_route({Method::kGet, "/v0.10/endpoint_search", "Finds endpoints."}, bound(search)),
+      transfer_route({Method::kPost, "/v0.10/endpoint", "Makes an endpoint."}, bound(create)),
+      of_endpoint({Method::kGet, "/v0.10/endpoint/{endpoint_id}", "One endpoint."}, show),
+      of_endpoint({Method::kPut, "/v0.10/endpoint/{endpoint_id}", "Changes it."}, change),
+      of_endpoint({Method::kDelete, "/v0.10/endpoint/{endpoint_id}", "Removes it; the files stay."},
+                  remove),
+      of_endpoint({Method::kGet, "/v0.10/endpoint/{endpoint_id}/server_list", "Its servers."},
+                  list_servers),
+      of_endpoint(
+          {Method::kGet, "/v0.10/endpoint/{endpoint_id}/server/{server_id}", "One of them."},
+          show_server),
+  };
+}
+
+}  // namespace wherry::server

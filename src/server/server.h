@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service as a whole: sockets, tokens and routes put together over an embedded TransferService.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/database.h"
+#include "server/http_server.h"
+#include "server/route_tools.h"
+#include "server/router.h"
+
+namespace wherry::server {
+
+class Server {
+ public:
+  struct Parts {
+    Database& database;  // migrated with the lists of all modules
+    tasks::LocalService& service;
+    endpoints::Endpoints& endpoints;
+    Identities& identities;
+    Clock& clock;
+    Random& random;
+  };
+  struct Options {
+    HttpServer::Options http;
+    std::string directory;           // of keys and certificates; made (0700) if it is missing
+    std::string endpoint_directory;  // see TransferParts
+    Router::Options router;
+  };
+
+  // Answers from when this returns. What `parts` names outlives the server.
+  static Result<std::unique_ptr<Server>> start(const Parts& parts, const Options& options);
+  virtual ~Server() = default;
+
+  virtual std::uint16_t port() const = 0;
+  // See HttpServer::drain().
+  virtual bool drain(std::chrono::milliseconds patience) = 0;
+  // The routes as a Markdown table.
+  virtual std::string routes_markdown() const = 0;
+};
+
+}  // namespace wherry::server
