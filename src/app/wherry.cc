@@ -79,6 +79,7 @@ struct Wherry::Parts {
   std::string owner;
   std::unique_ptr<Database> database;
   std::unique_ptr<endpoints::Endpoints> endpoints;
+  std::unique_ptr<endpoints::Permissions> permissions;
   std::mutex mutex;  // for the parts that are made at first use
   tasks::Execution execution = tasks::Execution::kOnlyNamed;
   std::unique_ptr<tasks::LocalService> service;
@@ -115,6 +116,8 @@ Result<std::unique_ptr<Wherry>> Wherry::open(Opening opening) {
   TRY(parts->database->migrate(all_migrations()), "open the database '{}/wherry.db'", shown);
   parts->endpoints =
       std::make_unique<endpoints::Endpoints>(*parts->database, system_clock(), system_random());
+  parts->permissions = std::make_unique<endpoints::Permissions>(*parts->database, *parts->endpoints,
+                                                                system_clock(), system_random());
   parts->settings = std::move(opening.settings);
   parts->directory = std::move(opening.directory);
   return std::unique_ptr<Wherry>(new Wherry(std::move(parts)));
@@ -125,6 +128,7 @@ const std::string& Wherry::directory() const { return parts_->directory; }
 const std::string& Wherry::owner() const { return parts_->owner; }
 Database& Wherry::database() { return *parts_->database; }
 endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
+endpoints::Permissions& Wherry::permissions() { return *parts_->permissions; }
 
 tasks::LocalService& Wherry::service() {
   const std::lock_guard lock(parts_->mutex);

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/result.h"
 #include "endpoints/endpoint.h"
+#include "endpoints/permissions.h"
 #include "server/identities.h"
 #include "sync/sync.h"
 #include "tasks/local_service.h"
@@ -42,6 +43,7 @@ class Wherry {
 
   Database& database();
   endpoints::Endpoints& endpoints();
+  endpoints::Permissions& permissions();
   // Users and clients of the service.
   server::Identities& identities();
   // The embedded service; it and what stands on it are made at the first call.

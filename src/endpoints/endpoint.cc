@@ -32,11 +32,28 @@ constexpr Migration kMigrations[] = {
      "create table quota_wait ("
      " endpoint text not null, task text not null, requested integer not null,"
      " primary key (endpoint, task)) strict, without rowid;"},
+    {"endpoints", 2,
+     "alter table endpoint add column is_public integer not null default 0;"
+     "alter table endpoint add column host_endpoint text not null default '';"
+     "alter table endpoint add column host_path text not null default '';"
+     "create index endpoint_host on endpoint (host_endpoint) where host_endpoint <> '';"
+     "create table access_rule ("
+     " id text primary key, endpoint text not null, whom text not null, principal text not null,"
+     " path text not null, writable integer not null, created integer not null,"
+     " expires integer not null,"
+     " unique (endpoint, whom, principal, path)) strict;"
+     "create index access_rule_principal on access_rule (principal);"
+     "create table endpoint_role ("
+     " id text primary key, endpoint text not null, whom text not null, principal text not null,"
+     " kind text not null, created integer not null,"
+     " unique (endpoint, whom, principal, kind)) strict;"
+     "create index endpoint_role_principal on endpoint_role (principal);"},
 };
 
 constexpr std::string_view kColumns =
     "id, display_name, storage_url, read_only, owner, description, organization, keywords,"
-    " default_directory, daily_quota, bytes_per_second, operations_per_second, created";
+    " default_directory, daily_quota, bytes_per_second, operations_per_second, created,"
+    " is_public, host_endpoint, host_path";
 
 // One row of the table, as the database holds it.
 struct Row {
@@ -44,6 +61,8 @@ struct Row {
   int read_only = 0;
   std::string owner, description, organization, keywords, default_directory;
   long long daily_quota = 0, bytes_per_second = 0, operations_per_second = 0, created = 0;
+  int is_public = 0;
+  std::string host_endpoint, host_path;
 };
 
 std::string join_words(const std::vector<std::string>& words) {
@@ -75,10 +94,13 @@ Row to_row(const Endpoint& endpoint) {
   row.bytes_per_second = static_cast<long long>(endpoint.bytes_per_second);
   row.operations_per_second = static_cast<long long>(endpoint.operations_per_second);
   row.created = endpoint.created.time_since_epoch().count();
+  row.is_public = endpoint.is_public ? 1 : 0;
+  row.host_endpoint = endpoint.host_endpoint;
+  row.host_path = escape_bytes(endpoint.host_path.text());
   return row;
 }
 
-Endpoint to_endpoint(const Row& row) {
+Result<Endpoint> to_endpoint(const Row& row) {
   Endpoint endpoint;
   endpoint.id = row.id;
   endpoint.display_name = row.display_name;
@@ -93,6 +115,10 @@ Endpoint to_endpoint(const Row& row) {
   endpoint.bytes_per_second = static_cast<ByteCount>(row.bytes_per_second);
   endpoint.operations_per_second = static_cast<std::uint64_t>(row.operations_per_second);
   endpoint.created = TimePoint(Duration(row.created));
+  endpoint.is_public = row.is_public != 0;
+  endpoint.host_endpoint = row.host_endpoint;
+  TRY_ASSIGN(const std::string host_path, unescape_bytes(row.host_path), "endpoint {}", row.id);
+  TRY_ASSIGN(endpoint.host_path, RelPath::parse(host_path), "endpoint {}", row.id);
   return endpoint;
 }
 
@@ -102,13 +128,17 @@ soci::details::prepare_temp_type select(soci::session& sql, std::string_view con
           soci::into(row.read_only), soci::into(row.owner), soci::into(row.description),
           soci::into(row.organization), soci::into(row.keywords), soci::into(row.default_directory),
           soci::into(row.daily_quota), soci::into(row.bytes_per_second),
-          soci::into(row.operations_per_second), soci::into(row.created));
+          soci::into(row.operations_per_second), soci::into(row.created), soci::into(row.is_public),
+          soci::into(row.host_endpoint), soci::into(row.host_path));
 }
 
-std::vector<Endpoint> fetch_all(soci::statement& statement, const Row& row) {
+Result<std::vector<Endpoint>> fetch_all(soci::statement& statement, const Row& row) {
   std::vector<Endpoint> found;
   statement.execute();
-  while (statement.fetch()) found.push_back(to_endpoint(row));
+  while (statement.fetch()) {
+    TRY_ASSIGN(Endpoint endpoint, to_endpoint(row));
+    found.push_back(std::move(endpoint));
+  }
   return found;
 }
 
@@ -242,6 +272,7 @@ Result<Endpoint> Endpoints::create(const NewEndpoint& request) {
   endpoint.daily_quota = request.daily_quota;
   endpoint.bytes_per_second = request.bytes_per_second;
   endpoint.operations_per_second = request.operations_per_second;
+  endpoint.is_public = request.is_public;
   endpoint.created = state_->clock.now();
 
   const auto insert = [&](soci::session& sql) -> Result<void> {
@@ -257,12 +288,13 @@ Result<Endpoint> Endpoints::create(const NewEndpoint& request) {
     const Row row = to_row(endpoint);
     sql << "insert into endpoint (" << kColumns
         << ") values (:id, :name, :url, :ro, :owner, :descr, :org, :keys, :dir, :quota, :bps, "
-           ":ops, :created)",
+           ":ops, :created, :public, :host, :path)",
         soci::use(row.id), soci::use(row.display_name), soci::use(row.storage_url),
         soci::use(row.read_only), soci::use(row.owner), soci::use(row.description),
         soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
         soci::use(row.daily_quota), soci::use(row.bytes_per_second),
-        soci::use(row.operations_per_second), soci::use(row.created);
+        soci::use(row.operations_per_second), soci::use(row.created), soci::use(row.is_public),
+        soci::use(row.host_endpoint), soci::use(row.host_path);
     return {};
   };
   TRY(state_->database.write(insert));
@@ -293,6 +325,7 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
   set(endpoint.daily_quota, change.daily_quota);
   set(endpoint.bytes_per_second, change.bytes_per_second);
   set(endpoint.operations_per_second, change.operations_per_second);
+  set(endpoint.is_public, change.is_public);
 
   const auto store = [&](soci::session& sql) -> Result<void> {
     int taken = 0;
@@ -309,11 +342,11 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
            "organization = :org,"
            " keywords = :keys, default_directory = :dir, daily_quota = :quota, bytes_per_second = "
            ":bps,"
-           " operations_per_second = :ops where id = :id",
+           " operations_per_second = :ops, is_public = :public where id = :id",
         soci::use(row.display_name), soci::use(row.read_only), soci::use(row.description),
         soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
         soci::use(row.daily_quota), soci::use(row.bytes_per_second),
-        soci::use(row.operations_per_second), soci::use(row.id);
+        soci::use(row.operations_per_second), soci::use(row.is_public), soci::use(row.id);
     return {};
   };
   TRY(state_->database.write(store), "update endpoint '{}'", endpoint.display_name);
@@ -328,7 +361,14 @@ Result<void> Endpoints::remove(const EndpointId& id) {
   }
   TRY(get(id));
   return state_->database.write([&](soci::session& sql) -> Result<void> {
-    sql << "delete from endpoint where id = :id", soci::use(id);
+    for (const std::string_view table : {"access_rule", "endpoint_role"}) {
+      sql << "delete from " << table
+          << " where endpoint = :id or endpoint in (select id from endpoint where host_endpoint ="
+             " :host)",
+          soci::use(id), soci::use(id);
+    }
+    sql << "delete from endpoint where id = :id or host_endpoint = :host", soci::use(id),
+        soci::use(id);
     sql << "delete from quota_use where endpoint = :id", soci::use(id);
     sql << "delete from quota_wait where endpoint = :id", soci::use(id);
     return {};
@@ -340,7 +380,7 @@ Result<Endpoint> Endpoints::get(const EndpointId& id) {
   auto found = state_->database.read([&](soci::session& sql) -> Result<std::optional<Endpoint>> {
     Row row;
     soci::statement statement = (select(sql, "where id = :id", row), soci::use(id));
-    std::vector<Endpoint> rows = fetch_all(statement, row);
+    TRY_ASSIGN(std::vector<Endpoint> rows, fetch_all(statement, row));
     return rows.empty() ? std::optional<Endpoint>()
                         : std::optional<Endpoint>(std::move(rows.front()));
   });

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/database.h"
+#include "base/path.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "storage/storage.h"
@@ -39,8 +40,14 @@ struct Endpoint {
   ByteCount daily_quota = 0;       // bytes written to it in any 24 hours; 0: no bound
   ByteCount bytes_per_second = 0;  // bandwidth bound; 0: none
   std::uint64_t operations_per_second = 0;
+  bool is_public = false;  // everybody may know of it; what they may do, access rules say
+  // Of a guest collection: the endpoint whose directory it is. Storage, limits and quota are the
+  // host's; `access` is kRead if either is read-only.
+  EndpointId host_endpoint;
+  RelPath host_path;
   TimePoint created;
 
+  bool is_guest() const { return !host_endpoint.empty(); }
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -56,6 +63,7 @@ struct NewEndpoint {
   ByteCount daily_quota = 0;
   ByteCount bytes_per_second = 0;
   std::uint64_t operations_per_second = 0;
+  bool is_public = false;
 };
 
 // Fields that are set are changed.
@@ -69,6 +77,7 @@ struct EndpointChange {
   std::optional<ByteCount> daily_quota;
   std::optional<ByteCount> bytes_per_second;
   std::optional<std::uint64_t> operations_per_second;
+  std::optional<bool> is_public;
 };
 
 // Safe for concurrent calls. Knows the built-in endpoint as well as the stored ones.
@@ -82,7 +91,8 @@ class Endpoints {
   // is no absolute directory or unknown URL; kAlreadyExists if the owner has one of that name.
   Result<Endpoint> create(const NewEndpoint& request);
   Result<Endpoint> update(const EndpointId& id, const EndpointChange& change);
-  Result<void> remove(const EndpointId& id);  // the data stays; kDenied for the built-in one
+  // With its rules, roles and guest collections; the data stays. kDenied for the built-in one.
+  Result<void> remove(const EndpointId& id);
 
   Result<Endpoint> get(const EndpointId& id);
   // A UUID or a display name. kNotFound names the nearest existing name; kConflict when several
