@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "server/auth_routes.h"
+#include "server/bookmark_routes.h"
 #include "server/signing_key.h"
 #include "server/timer_loop.h"
 #include "server/timer_routes.h"
@@ -51,8 +52,9 @@ class WholeServer : public Server {
   WholeServer(const Parts& parts, const Options& options, std::unique_ptr<SigningKey> key)
       : key_(std::move(key)),
         tokens_({parts.database, parts.clock, parts.random}),
+        bookmarks_({parts.database, parts.clock, parts.random}),
         timers_({parts.database, parts.clock, parts.random}),
-        timer_loop_({timers_, parts.service, parts.endpoints, parts.database, parts.clock,
+        timer_loop_({timers_, parts.service, parts.database, parts.clock, find_endpoint(parts),
                      [&identities = parts.identities](const std::string& owner) {
                        return find_owner(identities, owner);
                      }}),
@@ -74,15 +76,28 @@ class WholeServer : public Server {
   std::string routes_markdown() const override { return router_.markdown(); }
 
  private:
+  static TransferParts transfer_parts(const Parts& parts) {
+    return {parts.service, parts.endpoints, parts.identities, parts.clock, parts.random};
+  }
+  // For timers, whose owner is not there when they run.
+  static FindEndpoint find_endpoint(const Parts& parts) {
+    return [transfer = transfer_parts(parts)](const std::string& owner,
+                                              const endpoints::EndpointId& id) {
+      Caller caller;
+      caller.identity = owner;
+      return visible_endpoint(transfer, caller, id);
+    };
+  }
   std::vector<Route> routes(const Parts& parts, const Options& options) {
-    const TransferParts transfer{parts.service, parts.endpoints, parts.identities,
-                                 parts.clock,   parts.random,    options.endpoint_directory};
+    TransferParts transfer = transfer_parts(parts);
+    transfer.endpoint_directory = options.endpoint_directory;
     std::vector<Route> all = {health_route()};
     for (const AuthRoute& route :
          auth_routes({parts.identities, tokens_, *key_, parts.clock, parts.random}))
       all.push_back(open_route(route));
     for (auto some : {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
-                      timer_routes({timers_, parts.endpoints, parts.clock})})
+                      bookmark_routes(transfer, bookmarks_),
+                      timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts)})})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));
     return all;
@@ -91,6 +106,7 @@ class WholeServer : public Server {
   // In this order: what is used lives longer.
   const std::unique_ptr<SigningKey> key_;
   Tokens tokens_;
+  endpoints::Bookmarks bookmarks_;
   Timers timers_;
   TimerLoop timer_loop_;
   Router router_;

@@ -31,13 +31,20 @@ class TimerFixture : public testing::Test {
     loop_.reset();
     world_.restart();
     loop_ = std::make_unique<TimerLoop>(
-        TimerLoop::Parts{*timers_, *world_.service, *world_.endpoints, *world_.database,
-                         world_.clock, [this](const std::string&) -> Result<void> {
+        TimerLoop::Parts{*timers_, *world_.service, *world_.database, world_.clock, find_endpoint(),
+                         [this](const std::string&) -> Result<void> {
                            if (owner_is_gone_) return make_error(Code::kNotFound, "no such user");
                            return {};
                          }});
   }
 
+  FindEndpoint find_endpoint() {
+    return [this](const std::string& owner,
+                  const endpoints::EndpointId& id) -> Result<endpoints::Endpoint> {
+      if (owner != kAda) return make_error(Code::kNotFound, "no endpoint '{}'", id);
+      return world_.endpoints->get(id);
+    };
+  }
   boost::json::object body() {
     return {{"DATA_TYPE", "transfer"},
             {"source_endpoint", world_.source},

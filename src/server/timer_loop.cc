@@ -3,7 +3,6 @@
 
 #include <boost/json/object.hpp>
 
-#include "api/requests.h"
 #include "base/log.h"
 
 namespace wherry::server {
@@ -64,12 +63,8 @@ Result<bool> TimerLoop::run(const std::string& id) {
 
 Result<tasks::TaskId> TimerLoop::submit(const Timer& timer) {
   TRY_ASSIGN(const auto document, api::timer_submission(timer, timer.attempt->submission_id));
-  const auto default_directory = [this](const endpoints::EndpointId& id) -> Result<std::string> {
-    TRY_ASSIGN(const endpoints::Endpoint endpoint, parts_.endpoints.get(id));
-    return endpoint.default_directory;
-  };
-  TRY_ASSIGN(tasks::TransferRequest request, api::read_transfer(document, default_directory));
-  request.owner = timer.owner;
+  TRY_ASSIGN(const tasks::TransferRequest request,
+             timer_request(document, timer.owner, parts_.find_endpoint));
   TRY_ASSIGN(const tasks::Submitted submitted, parts_.service.submit(request));
   return submitted.task_id;
 }

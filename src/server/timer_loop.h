@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/database.h"
-#include "endpoints/endpoint.h"
+#include "server/timer_request.h"
 #include "server/timers.h"
 #include "tasks/claim.h"
 #include "tasks/scheduler.h"
@@ -21,9 +21,9 @@ class TimerLoop {
   struct Parts {
     Timers& timers;  // all references outlive this object
     tasks::TransferService& service;
-    endpoints::Endpoints& endpoints;
     Database& database;  // migrated with task_migrations() for the claims
     Clock& clock;
+    FindEndpoint find_endpoint;
     // Whether there still is such an identity: kNotFound if it was removed.
     std::function<Result<void>(const std::string& owner)> find_owner;
   };

@@ -125,6 +125,14 @@ TEST_F(TimerLoopTest, ARunThatCannotBeSubmittedIsAnErrorAndTheNextOneIsTried) {
   EXPECT_EQ(after.next_run, timer.schedule.start + hours(1));
 }
 
+TEST_F(TimerLoopTest, ARunReachesOnlyEndpointsThatExistForTheOwner) {
+  ASSERT_TRUE(timers_->create("bob", {.name = "curious",
+                                      .schedule = {.start = world_.clock.now()},
+                                      .body = boost::json::serialize(body())}));
+  EXPECT_EQ(loop_->step().value(), 0u);
+  EXPECT_TRUE(tasks().empty());
+}
+
 TEST_F(TimerLoopTest, OneBadTimerHoldsBackNoOther) {
   const Timer bad = create();
   boost::json::object elsewhere = body();

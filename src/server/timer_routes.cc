@@ -8,7 +8,6 @@
 
 #include "api/errors.h"
 #include "api/json.h"
-#include "api/requests.h"
 #include "api/timer_documents.h"
 #include "tasks/validate.h"
 
@@ -53,12 +52,8 @@ Response message(std::string_view what, std::string_view id) {
 Result<void> check_body(const TimerParts& parts, const Call& call, const TimerCreation& creation) {
   TRY_ASSIGN(json::object document, api::parse_object(creation.body));
   document["submission_id"] = json::string(kNoSubmission.data(), kNoSubmission.size());
-  const auto default_directory = [&](const endpoints::EndpointId& id) -> Result<std::string> {
-    TRY_ASSIGN(const endpoints::Endpoint endpoint, parts.endpoints.get(id));
-    return endpoint.default_directory;
-  };
-  TRY_ASSIGN(tasks::TransferRequest request, api::read_transfer(document, default_directory));
-  request.owner = call.caller->identity;
+  TRY_ASSIGN(const tasks::TransferRequest request,
+             timer_request(document, call.caller->identity, parts.find_endpoint));
   return tasks::validate(request, parts.endpoints, parts.clock.now());
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "endpoints/endpoint.h"
 #include "server/router.h"
+#include "server/timer_request.h"
 #include "server/timers.h"
 
 namespace wherry::server {
@@ -19,6 +20,7 @@ struct TimerParts {
   Timers& timers;
   endpoints::Endpoints& endpoints;
   Clock& clock;
+  FindEndpoint find_endpoint;
 };
 
 // What `parts` names outlives the routes, which are safe for concurrent calls.

@@ -15,7 +15,7 @@ class TimerRoutesTest : public TimerFixture {
  protected:
   void SetUp() override {
     TimerFixture::SetUp();
-    routes_ = timer_routes({*timers_, *world_.endpoints, world_.clock});
+    routes_ = timer_routes({*timers_, *world_.endpoints, world_.clock, find_endpoint()});
     caller_.identity = kAda;
   }
 
@@ -105,6 +105,13 @@ TEST_F(TimerRoutesTest, ABodyThatCouldNeverRunIsRefusedAtOnce) {
   transfer["DATA"] = json::array();
   is_refused(transfer, "no items");
   EXPECT_EQ(object(call({Method::kGet, "/jobs"})).at("jobs").as_array().size(), 0u);
+}
+
+TEST_F(TimerRoutesTest, ATimerReachesOnlyEndpointsThatExistForItsOwner) {
+  caller_.identity = "other";
+  const Response refused = call({Method::kPost, "/v2/timer", "", creation()});
+  EXPECT_EQ(refused.status, 422u);
+  EXPECT_THAT(refused.body, HasSubstr("no endpoint"));
 }
 
 TEST_F(TimerRoutesTest, AStrangersTimerDoesNotExist) {
