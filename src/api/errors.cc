@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "api/json.h"
+#include "base/path.h"
 
 namespace wherry::api {
 namespace {
@@ -45,6 +46,7 @@ HttpError file_operation_error(const Error& error, Situation situation) {
       return {404, situation == Situation::kStat ? "NotFound" : "ClientError.NotFound",
               error.message};
     case Code::kDenied:
+    case Code::kLoginNeeded:
       return {403, "EndpointPermissionDenied", error.message};
     case Code::kAlreadyExists:
       return external(".Exists");
@@ -90,6 +92,7 @@ StatusAndCode general_error(Code code, Situation situation) {
     case Code::kAlreadyExists:
       return {409, "Exists"};
     case Code::kDenied:
+    case Code::kLoginNeeded:
       return {403, "PermissionDenied"};
     case Code::kInvalid:
       return {400, "ClientError.BadRequest"};
@@ -157,6 +160,15 @@ void read_scopes(const json::object& body, Answer& answer) {
   }
 }
 
+// As one word of a shell. Scopes need no quoting within quotes; what does is somebody's trick.
+std::string shell_quoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : escape_bytes(text)) {
+    if (c != '\'') quoted += c;
+  }
+  return quoted + "'";
+}
+
 Answer read_answer(std::string_view body) {
   Answer answer;
   const auto document = parse_object(body);
@@ -181,7 +193,7 @@ struct CodeRow {
   Class meaning;
 };
 constexpr CodeRow kCodes[] = {
-    {"ConsentRequired", {Code::kDenied, Retry::kAfterUser}},
+    {"ConsentRequired", {Code::kLoginNeeded, Retry::kAfterUser}},
     {"OperationPaused", {Code::kConflict, Retry::kLater}},
     {"Exists", {Code::kAlreadyExists, Retry::kNever}},
     {"NoSpace", {Code::kNoSpace, Retry::kAfterUser}},
@@ -190,8 +202,8 @@ constexpr CodeRow kCodes[] = {
     {"Disconnected", {Code::kUnavailable, Retry::kLater}},
     {"LoginFailed", {Code::kDenied, Retry::kAfterUser}},
     {"PermissionDenied", {Code::kDenied, Retry::kAfterUser}},
-    {"invalid_grant", {Code::kDenied, Retry::kAfterUser}},
-    {"invalid_client", {Code::kDenied, Retry::kAfterUser}},
+    {"invalid_grant", {Code::kLoginNeeded, Retry::kAfterUser}},
+    {"invalid_client", {Code::kLoginNeeded, Retry::kAfterUser}},
     {"NotSupported", {Code::kUnsupported, Retry::kNever}},
     // The endpoint did what it could and refused: asking again gives the same answer.
     {"ExternalError", {Code::kUnavailable, Retry::kNever}},
@@ -206,6 +218,7 @@ Class class_of_status(unsigned status) {
     case 422:
       return {Code::kInvalid, Retry::kNever};
     case 401:
+      return {Code::kLoginNeeded, Retry::kAfterUser};
     case 403:
       return {Code::kDenied, Retry::kAfterUser};
     case 404:
@@ -271,8 +284,9 @@ Error error_from_answer(unsigned status, std::string_view body) {
   std::string message = fmt::format("the service answered {}", status);
   if (!answer.code.empty()) message += " " + answer.code;
   if (!answer.message.empty()) message += ": " + answer.message;
-  if (!answer.scopes.empty()) message += fmt::format(" (consent to: {})", answer.scopes);
   if (!answer.request_id.empty()) message += fmt::format(" [request {}]", answer.request_id);
+  if (!answer.scopes.empty())
+    message += fmt::format("; to agree: wherry session consent {}", shell_quoted(answer.scopes));
   return Error{meaning.code, meaning.retry, std::move(message)};
 }
 

@@ -47,6 +47,7 @@ std::string error_document(const HttpError& error, const ErrorContext& context);
 
 // What an answer other than 2xx means. Understands the error documents of the Transfer, Auth and
 // Timers services; a body that is none of these, from a proxy say, is judged by its status.
+// kLoginNeeded: no valid token, or one without a consent; then the message has the command.
 // Retry::kLater: the service or the endpoint is overloaded or away. kAfterUser: log in, consent, or
 // get a permission.
 Error error_from_answer(unsigned status, std::string_view body);

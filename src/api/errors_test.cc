@@ -12,10 +12,10 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr Code kAllCodes[] = {Code::kNotFound, Code::kAlreadyExists, Code::kDenied,
-                              Code::kInvalid,  Code::kConflict,      Code::kNoSpace,
-                              Code::kCorrupt,  Code::kUnsupported,   Code::kUnavailable,
-                              Code::kTimeout,  Code::kCancelled,     Code::kBug};
+constexpr Code kAllCodes[] = {
+    Code::kNotFound, Code::kAlreadyExists, Code::kDenied,  Code::kLoginNeeded, Code::kInvalid,
+    Code::kConflict, Code::kNoSpace,       Code::kCorrupt, Code::kUnsupported, Code::kUnavailable,
+    Code::kTimeout,  Code::kCancelled,     Code::kBug};
 constexpr Situation kFileOperations[] = {Situation::kList, Situation::kStat,
                                          Situation::kMakeDirectory, Situation::kRename,
                                          Situation::kMakeSymlink};
@@ -92,8 +92,9 @@ TEST(Errors, AMissingConsentNamesTheScopes) {
   EXPECT_EQ(document.at("required_scopes").at(0), "a[*b]");
   EXPECT_EQ(document.at("authorization_parameters").at("required_scopes").at(0), "a[*b]");
   const Error got = error_from_answer(403, text);
+  EXPECT_EQ(got.code, Code::kLoginNeeded);
   EXPECT_EQ(got.retry, Retry::kAfterUser);
-  EXPECT_THAT(got.message, HasSubstr("consent to: a[*b]"));
+  EXPECT_THAT(got.message, HasSubstr("; to agree: wherry session consent 'a[*b]'"));
 }
 
 TEST(Errors, AnAnswerSaysWhetherToTryAgain) {
@@ -101,14 +102,16 @@ TEST(Errors, AnAnswerSaysWhetherToTryAgain) {
   EXPECT_EQ(error_from_answer(429, "slow down").retry, Retry::kLater);
   EXPECT_EQ(error_from_answer(502, R"({"code":"ExternalError.MkdirFailed"})").retry, Retry::kNever);
   EXPECT_EQ(error_from_answer(502, "<html>bad gateway</html>").retry, Retry::kLater);
+  EXPECT_EQ(error_from_answer(401, "{}").code, Code::kLoginNeeded);
   EXPECT_EQ(error_from_answer(401, "{}").retry, Retry::kAfterUser);
+  EXPECT_EQ(error_from_answer(403, "{}").code, Code::kDenied);
   EXPECT_EQ(error_from_answer(409, R"({"code":"Conflict"})").retry, Retry::kNever);
   EXPECT_EQ(error_from_answer(400, R"({"code":null,"message":7})").code, Code::kInvalid);
 }
 
 TEST(Errors, AnswersOfAuthAndTimersAreUnderstood) {
   const Error grant = error_from_answer(400, R"({"error":"invalid_grant"})");
-  EXPECT_EQ(grant.code, Code::kDenied);
+  EXPECT_EQ(grant.code, Code::kLoginNeeded);
   EXPECT_EQ(grant.retry, Retry::kAfterUser);
   EXPECT_THAT(
       error_from_answer(401, R"({"errors":[{"code":"UNAUTHORIZED","detail":"log in"}]})").message,

@@ -11,6 +11,8 @@ std::string_view to_string(Code code) {
       return "already exists";
     case Code::kDenied:
       return "denied";
+    case Code::kLoginNeeded:
+      return "login needed";
     case Code::kInvalid:
       return "invalid";
     case Code::kConflict:
@@ -48,7 +50,8 @@ std::string_view to_string(Retry retry) {
 Error make_error_string(Code code, std::string message) {
   Retry retry = Retry::kNever;
   if (code == Code::kUnavailable || code == Code::kTimeout) retry = Retry::kLater;
-  if (code == Code::kNoSpace || code == Code::kDenied) retry = Retry::kAfterUser;
+  if (code == Code::kNoSpace || code == Code::kDenied || code == Code::kLoginNeeded)
+    retry = Retry::kAfterUser;
   return Error{code, retry, std::move(message)};
 }
 

@@ -20,6 +20,7 @@ enum class Code {
   kNotFound,       // the named thing does not exist
   kAlreadyExists,  // a thing of that name is in the way
   kDenied,         // permission refused
+  kLoginNeeded,    // nobody is logged in there, or a consent is missing; `wherry login`
   kInvalid,        // the request makes no sense, whatever the state of the world
   kConflict,       // the state of the world forbids it now (held by another, changed meanwhile)
   kNoSpace,        // disk or quota full

@@ -14,6 +14,8 @@ std::string_view error_code(const Error& error) {
       return "IS_A_DIRECTORY";  // what stands in the way of a file, and is not replaced
     case Code::kDenied:
       return "PERMISSION_DENIED";
+    case Code::kLoginNeeded:
+      return "NO_CREDENTIAL";
     case Code::kInvalid:
     case Code::kUnsupported:
       return "ENDPOINT_ERROR";

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "globus/rest_client.h"
+
+#include <boost/json.hpp>
+
+#include "api/errors.h"
+#include "api/json.h"
+#include "base/path.h"
+
+namespace wherry::globus {
+namespace {
+
+namespace json = boost::json;
+
+// An answer cut short, or a proxy's page under a good status, is no answer at all: it is asked for
+// again like one that never came.
+class DocumentsOnly : public HttpClient {
+ public:
+  explicit DocumentsOnly(HttpClient& inner) : inner_(inner) {}
+  Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) override {
+    auto answer = inner_.send(request, std::move(stop));
+    if (!answer || answer->status >= 300) return answer;
+    auto parsed = api::parse_object(answer->body);
+    if (!parsed) {
+      return make_error(Code::kUnavailable, "the service answered {}, but {}", answer->status,
+                        parsed.error().message);
+    }
+    document = std::move(parsed).value();
+    return answer;
+  }
+
+  json::object document;  // of the last good answer
+
+ private:
+  HttpClient& inner_;
+};
+
+// The scopes that a refusal for want of consent names.
+std::string required_scopes(std::string_view body) {
+  const auto document = api::parse_object(body);
+  if (!document) return {};
+  std::string code;
+  if (!api::Members(*document).get("code", code) || code != "ConsentRequired") return {};
+  const auto scopes = api::Members(*document).array("required_scopes");
+  std::string text;
+  if (!scopes || *scopes == nullptr) return text;
+  for (const json::value& scope : **scopes) {
+    if (!scope.is_string()) continue;
+    if (!text.empty()) text += ' ';
+    text += std::string_view(scope.get_string());
+  }
+  return text;
+}
+
+}  // namespace
+
+// Of a good answer `document` has the content.
+Sent RestClient::send(const Call& call, const std::string& body, const std::string& token,
+                      const std::stop_token& stop, json::object& document) {
+  HttpRequest request{std::string(call.method), address_ + call.path, {}, body};
+  if (!call.query.empty()) request.url += "?" + form_text(call.query);
+  request.headers = {{"Authorization", "Bearer " + token}, {"Accept", "application/json"}};
+  if (call.document != nullptr) request.headers.emplace_back("Content-Type", "application/json");
+  const Network& network = credentials_.parts().network;
+  DocumentsOnly documents(network.http);
+  Sent sent =
+      send_with_retries({documents, network.clock, network.random, network.retry}, request, stop);
+  document = std::move(documents.document);
+  return sent;
+}
+
+Result<json::object> RestClient::call(const Call& call, std::stop_token stop, int* attempts) {
+  const std::string what = fmt::format("{} {}{}", call.method, address_, call.path);
+  const std::string body = call.document != nullptr ? api::to_text(*call.document) : std::string();
+  TRY_ASSIGN(std::string token, credentials_.token(kTransferServer, stop));
+  int sent_times = 0;
+  bool has_renewed = false;
+  bool has_consented = false;
+  for (;;) {
+    json::object document;
+    const Sent sent = send(call, body, token, stop, document);
+    sent_times += sent.attempts;
+    if (attempts != nullptr) *attempts = sent_times;
+    if (!sent.outcome) return Error(sent.outcome.error()).with_context(what);
+    const HttpAnswer& answer = *sent.outcome;
+    if (answer.status < 300) return document;
+    if (answer.status == 401 && !has_renewed) {
+      has_renewed = true;
+      TRY_ASSIGN(token, credentials_.token_instead_of(token, kTransferServer, stop));
+      continue;
+    }
+    const std::string scopes = answer.status == 403 ? required_scopes(answer.body) : "";
+    if (!scopes.empty() && !has_consented) {
+      has_consented = true;
+      TRY_ASSIGN(const bool consented, credentials_.consent(scopes, kTransferServer, stop));
+      if (consented) {
+        TRY_ASSIGN(token, credentials_.token(kTransferServer, stop));
+        continue;
+      }
+    }
+    Error refused = api::error_from_answer(answer.status, answer.body);
+    if (answer.status == 401) refused.message += "; log in again with: wherry login";
+    return std::move(refused).with_context(what);
+  }
+}
+
+}  // namespace wherry::globus
