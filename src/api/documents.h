@@ -26,7 +26,6 @@ struct TaskView {
   // Null if the endpoint is not known (any more).
   const endpoints::Endpoint* source = nullptr;
   const endpoints::Endpoint* target = nullptr;
-  bool is_paused = false;
 };
 boost::json::object task_document(const tasks::Task& task, const TaskView& view);
 

@@ -81,16 +81,17 @@ TEST(Documents, AnActiveTransferHasEveryKeyOfTheContract) {
   const endpoints::Endpoint source = lab();
   TaskView view;
   view.source = &source;
-  view.is_paused = true;
-  expect_golden(task_document(active_transfer(), view), "task_active");
+  tasks::Task task = active_transfer();
+  task.is_paused = true;
+  expect_golden(task_document(task, view), "task_active");
 }
 
 TEST(Documents, ACanceledDeleteSaysHowMuchOfItHappened) {
   const endpoints::Endpoint source = lab();
   TaskView view;
   view.source = &source;
-  view.is_paused = true;
   tasks::Task task = active_transfer();
+  task.is_paused = true;
   task.type = tasks::TaskType::kDelete;
   task.state = tasks::TaskState::kFailed;
   task.label.clear();

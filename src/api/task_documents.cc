@@ -122,12 +122,12 @@ std::string described(std::string_view code) {
   return words;
 }
 
-void add_status(json::object& document, const Task& task, bool is_paused) {
+void add_status(json::object& document, const Task& task) {
   const bool has_ended = tasks::is_final(task.state);
   const std::string status = task.nice_status.empty() ? "OK" : task.nice_status;
   const bool is_well = task.state == TaskState::kActive && (status == "OK" || status == "Queued");
   document["is_ok"] = has_ended ? json::value() : json::value(is_well);
-  document["is_paused"] = is_paused && !has_ended;
+  document["is_paused"] = task.is_paused && !has_ended;
   document["nice_status"] = has_ended ? json::value() : text_or_null(status);
   document["nice_status_short_description"] =
       has_ended ? json::value() : text_or_null(described(status));
@@ -139,8 +139,11 @@ void add_status(json::object& document, const Task& task, bool is_paused) {
     document["fatal_error"] = {{"code", json_text(task.fatal_error->code)},
                                {"description", json_text(task.fatal_error->description)}};
   }
-  document["canceled_by_admin"] = nullptr;
-  document["canceled_by_admin_message"] = nullptr;
+  const bool by_admin = task.canceled_by_admin != tasks::AdminSide::kNone;
+  document["canceled_by_admin"] =
+      by_admin ? text_or_null(to_string(task.canceled_by_admin)) : json::value();
+  document["canceled_by_admin_message"] =
+      by_admin ? text_or_null(task.admin_message) : json::value();
 }
 
 // Rows hold the path's bytes, with the leading slash.
@@ -182,7 +185,7 @@ json::object task_document(const Task& task, const TaskView& view) {
   add_request(document, task);
   add_counts(document, task);
   add_subtasks(document, task);
-  add_status(document, task, view.is_paused);
+  add_status(document, task);
   return document;
 }
 

@@ -48,6 +48,12 @@ constexpr Migration kMigrations[] = {
      " kind text not null, created integer not null,"
      " unique (endpoint, whom, principal, kind)) strict;"
      "create index endpoint_role_principal on endpoint_role (principal);"},
+    {"endpoints", 3,
+     "create table pause_rule ("
+     " number integer primary key autoincrement, id text not null unique, endpoint text not null,"
+     " message text not null, identity text not null, start integer not null,"
+     " holds integer not null, modified_by text not null) strict;"
+     "create index pause_rule_endpoint on pause_rule (endpoint);"},
 };
 
 constexpr std::string_view kColumns =

@@ -12,6 +12,7 @@
 #include "base/worker_pool.h"
 #include "tasks/file_operations.h"
 #include "tasks/outcome_store.h"
+#include "tasks/pauses.h"
 #include "tasks/scheduler.h"
 #include "tasks/store.h"
 #include "tasks/task_run.h"
@@ -45,6 +46,8 @@ class Service : public LocalService {
         store_(parts.database, parts.clock),
         outcomes_(parts.database, parts.clock),
         quota_(parts.database, parts.clock),
+        pause_rules_({parts.database, parts.clock, parts.random}),
+        pauses_({parts.database, parts.endpoints, pause_rules_, parts.clock}),
         watcher_(store_, parts.clock),
         loop_([this] { return beat(); }) {
     if (execution_ == Execution::kAll) loop_.wake();
@@ -99,6 +102,15 @@ class Service : public LocalService {
   Result<void> take_over(const TaskId& id) override { return store_.take_over(id); }
   std::shared_ptr<const engine::Progress> progress(const TaskId& id) override;
   Result<std::size_t> step() override;
+  Result<void> pause_by_admin(const TaskId& id, const std::string& message) override {
+    return pauses_.pause(id, message);
+  }
+  Result<void> resume_by_admin(const TaskId& id) override { return pauses_.resume(id); }
+  Result<void> cancel_by_admin(const TaskId& id, AdminSide side,
+                               const std::string& message) override;
+  Result<std::vector<endpoints::PauseRule>> pause_rules_of(const Task& task) override {
+    return pauses_.rules_of(task);
+  }
   Result<std::size_t> purge_history() override;
 
  private:
@@ -119,6 +131,8 @@ class Service : public LocalService {
   Store store_;
   OutcomeStore outcomes_;
   endpoints::QuotaLedger quota_;
+  endpoints::PauseRules pause_rules_;
+  Pauses pauses_;
   std::mutex mutex_;
   std::map<TaskId, std::shared_ptr<TaskRun>> runs_ GUARDED_BY(mutex_);
   std::map<TaskId, Duration> not_before_ GUARDED_BY(mutex_);  // monotonic
@@ -207,6 +221,12 @@ Result<void> Service::cancel(const TaskId& id) {
     if (run->task().id == id) run->cancel();
   }
   return {};
+}
+
+Result<void> Service::cancel_by_admin(const TaskId& id, AdminSide side,
+                                      const std::string& message) {
+  TRY(store_.note_admin_cancel(id, side, message));
+  return cancel(id);
 }
 
 Result<void> Service::resume(const TaskId& id) {
@@ -303,6 +323,7 @@ Result<void> Service::conduct(const std::shared_ptr<TaskRun>& run, std::stop_tok
 Result<Task> Service::run(const TaskId& id, std::stop_token stop) {
   TRY_ASSIGN(const Task task, store_.task(id));
   if (task.state != TaskState::kActive) return task;
+  TRY(pauses_.refresh());
   TRY_ASSIGN(const auto run, begin(id));
   TRY(conduct(run, std::move(stop), TaskRun::WhenStopped::kInactive), "task {}", id);
   // Where only such commands run there is no loop that would do it.
@@ -324,6 +345,7 @@ void Service::start(const std::shared_ptr<TaskRun>& run) {
 
 Result<std::size_t> Service::step() {
   const std::lock_guard one_at_a_time(step_mutex_);
+  TRY(pauses_.refresh());
   TRY_ASSIGN(const std::vector<TaskId> expired, store_.expire());
   for (const TaskId& id : expired) watcher_.notify(id);
   TRY_ASSIGN(const std::vector<Task> found, store_.runnable(options_.active_tasks));
@@ -353,6 +375,10 @@ Result<std::size_t> Service::step() {
 
 // The loop's call: looks after the runs, and, if this process runs everything, starts more.
 Duration Service::beat() {
+  if (!runs().empty()) {
+    if (const auto noted = pauses_.refresh(); !noted)
+      log_warning("look for pause rules: {}", noted.error().message);
+  }
   const auto under_way = runs();
   for (const auto& run : under_way) run->tick();
   if (execution_ != Execution::kAll) return under_way.empty() ? kIdle : kTickInterval;

@@ -10,6 +10,7 @@
 #include "base/database.h"
 #include "base/random.h"
 #include "endpoints/endpoint.h"
+#include "endpoints/pause_rules.h"
 #include "engine/runner.h"
 #include "tasks/transfer_service.h"
 
@@ -56,6 +57,14 @@ class LocalService : public TransferService {
   // Starts every runnable task there is room for, without waiting (the scheduler's step, for tests
   // and the simulation). Returns how many were started.
   virtual Result<std::size_t> step() = 0;
+  // What those who look after an endpoint do with a task of somebody else. kConflict if it has
+  // ended; whether the caller may is not asked here.
+  virtual Result<void> pause_by_admin(const TaskId& id, const std::string& message) = 0;
+  virtual Result<void> resume_by_admin(const TaskId& id) = 0;
+  virtual Result<void> cancel_by_admin(const TaskId& id, AdminSide side,
+                                       const std::string& message) = 0;
+  // The pause rules in force that hold the task.
+  virtual Result<std::vector<endpoints::PauseRule>> pause_rules_of(const Task& task) = 0;
   // Deletes what is older than the history option. Returns the number of tasks.
   virtual Result<std::size_t> purge_history() = 0;
 };

@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "tasks/endless_run.h"
 #include "tasks/test_world.h"
 
 namespace wherry::tasks {
@@ -262,35 +263,6 @@ TEST(LocalService, ACancelledTaskEndsAtOnceWhenNobodyRunsIt) {
   EXPECT_EQ(world.service->resume(id).error().code, Code::kConflict);
   EXPECT_EQ(world.run(id).state, TaskState::kFailed);  // to run what has ended changes nothing
 }
-
-// A run in another thread that cannot end by itself: its source is away, the clock stands still.
-class EndlessRun {
- public:
-  explicit EndlessRun(TestWorld& world) : world_(world) {
-    world_.add_source_file("run/a", "a");
-    world_.source_faults.on(storage::Operation::kOpenRead, {.code = Code::kUnavailable}, 1u << 30);
-    id = world_.submit(world_.transfer("run", "copy"));
-    thread_ = std::thread([this] { ended = world_.service->run(id, stop.get_token()); });
-    while (world_.source_faults.count(storage::Operation::kOpenRead) == 0)
-      std::this_thread::yield();
-  }
-  ~EndlessRun() {
-    stop.request_stop();
-    if (thread_.joinable()) thread_.join();
-  }
-  Task join() {
-    thread_.join();
-    return ended->value();
-  }
-
-  TaskId id;
-  std::stop_source stop;
-  std::optional<Result<Task>> ended;
-
- private:
-  TestWorld& world_;
-  std::thread thread_;
-};
 
 TEST(LocalService, ARunningTaskIsCancelledAtOnce) {
   TestWorld world;

@@ -161,6 +161,14 @@ Result<void> refuse_unless_active(const TaskRow& row) {
                     row.id, row.state, row.id);
 }
 
+Result<void> refuse_if_paused(const TaskRow& row) {
+  if (row.is_held == 0 && row.is_held_by_admin == 0) return {};
+  return make_error(Code::kConflict,
+                    "task {} is paused by those who look after its endpoint, and goes on when they"
+                    " let it: {}",
+                    row.id, row.is_held != 0 ? row.hold_message : row.admin_message);
+}
+
 Ending ending_of(std::string_view code, std::string_view description, TimePoint now) {
   Ending ending;
   ending.state = TaskState::kFailed;
@@ -319,6 +327,7 @@ Result<Store::Start> Store::start(const TaskId& id) {
   const auto begin = [&](soci::session& sql) -> Result<void> {
     TRY_ASSIGN(row, load_row(sql, id));
     TRY(refuse_unless_active(row));
+    TRY(refuse_if_paused(row));
     if (row.runs > 0) forget_failures(sql, row.number);
     sql << "update task set runs = runs + 1, nice_status = 'OK', nice_status_details = ''"
            " where number = :number",
@@ -341,12 +350,13 @@ Result<Store::Start> Store::start(const TaskId& id) {
 
 Result<Store::Wishes> Store::wishes(TaskKey key) {
   return database_.read([&](soci::session& sql) -> Result<Wishes> {
-    int cancel = 0;
+    int cancel = 0, pause = 0;
     long long deadline = 0;
-    sql << "select cancel_requested, deadline from task where number = :number", soci::use(key),
-        soci::into(cancel), soci::into(deadline);
+    sql << "select cancel_requested, is_held or is_held_by_admin, deadline from task"
+           " where number = :number",
+        soci::use(key), soci::into(cancel), soci::into(pause), soci::into(deadline);
     CHECK(sql.got_data());  // a claimed task is never purged
-    return Wishes{cancel != 0, from_stored(deadline)};
+    return Wishes{cancel != 0, pause != 0, from_stored(deadline)};
   });
 }
 
@@ -400,6 +410,21 @@ Result<bool> Store::cancel(const TaskId& id) {
   if (ended) return true;
   if (ended.error().code == Code::kConflict) return false;  // whoever runs it will see the wish
   return ended.error();
+}
+
+Result<void> Store::note_admin_cancel(const TaskId& id, AdminSide side,
+                                      const std::string& message) {
+  const std::string name(to_string(side));
+  return database_.write([&](soci::session& sql) -> Result<void> {
+    TRY_ASSIGN(const TaskRow row, load_row(sql, id));
+    TRY_ASSIGN(const TaskState state, parse_task_state(row.state));
+    if (is_final(state))
+      return make_error(Code::kConflict, "task {} has ended already ({})", id, row.state);
+    sql << "update task set canceled_by_admin = :side, admin_message = :message"
+           " where number = :number",
+        soci::use(name), soci::use(message), soci::use(row.number);
+    return {};
+  });
 }
 
 Result<void> Store::take_over(const TaskId& id) {
@@ -486,7 +511,8 @@ Result<std::vector<Task>> Store::runnable(std::size_t per_group) {
       "where t.number in (select number from (select number, held, row_number() over"
       " (partition by owner, source_endpoint, target_endpoint, held order by requested, number)"
       " as place from (select *, id in (select id from claim where kind = 'task') as held"
-      " from task where state = 'ACTIVE')) where held or place <= {})"
+      " from task where state = 'ACTIVE' and not is_held and not is_held_by_admin))"
+      " where held or place <= {})"
       " order by t.requested, t.number",
       per_group);
   return database_.read([&](soci::session& sql) -> Result<std::vector<Task>> {

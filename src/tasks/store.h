@@ -65,11 +65,12 @@ class Store {
     bool recovering = false;  // it was begun before
   };
   // Claims an ACTIVE task for this process. kConflict if another live one runs it, or it is not
-  // ACTIVE.
+  // ACTIVE or is paused.
   Result<Start> start(const TaskId& id);
   // What others want of a task that runs.
   struct Wishes {
     bool cancel = false;
+    bool pause = false;  // see pauses.h
     TimePoint deadline;
   };
   Result<Wishes> wishes(TaskKey key);
@@ -82,6 +83,8 @@ class Store {
 
   // Notes the wish, durably. True if the task has ended by that, because nobody runs it.
   Result<bool> cancel(const TaskId& id);
+  // Who cancels it, before cancel(). kConflict if it has ended.
+  Result<void> note_admin_cancel(const TaskId& id, AdminSide side, const std::string& message);
   Result<void> resume(const TaskId& id);
   // See Claims::take_from_other_host; kNotFound if there is no such task.
   Result<void> take_over(const TaskId& id);
@@ -89,7 +92,8 @@ class Store {
   // Ends as EXPIRED what is past its deadline and run by nobody. Returns the tasks.
   Result<std::vector<TaskId>> expire();
 
-  // ACTIVE tasks that nobody runs: the oldest `per_group` of each owner and pair of endpoints.
+  // ACTIVE tasks that nobody runs and nothing holds back: the oldest `per_group` of each owner and
+  // pair of endpoints.
   Result<std::vector<Task>> runnable(std::size_t per_group);
   // Which of `ids` are not ACTIVE (or gone).
   Result<std::vector<TaskId>> settled(const std::vector<TaskId>& ids);

@@ -65,6 +65,14 @@ constexpr Migration kMigrations[] = {
     {"tasks", 2,
      "create index task_of_owner on task (owner, requested, number);"
      "create index task_of_owner_in_state on task (owner, state, type, requested, number);"},
+    // What those who look after an endpoint did with a task: see pauses.h.
+    {"tasks", 3,
+     "alter table task add column is_held integer not null default 0;"
+     "alter table task add column hold_message text not null default '';"
+     "alter table task add column is_held_by_admin integer not null default 0;"
+     "alter table task add column admin_message text not null default '';"
+     "alter table task add column canceled_by_admin text not null default '';"
+     "create index task_held on task (number) where is_held = 1;"},
 };
 
 }  // namespace

@@ -18,7 +18,8 @@ constexpr std::string_view kSelect =
     " t.directories, t.symlinks, t.files_transferred, t.files_skipped, t.skipped_errors,"
     " t.files_failed, t.removed, t.bytes, t.bytes_transferred, t.bytes_checksummed, t.faults,"
     " t.runs, t.worked, t.nice_status, t.nice_status_details, t.error_code, t.error_description,"
-    " t.cut_short, t.cancel_requested, t.current_file, coalesce(c.pid, 0),"
+    " t.cut_short, t.cancel_requested, t.current_file, t.is_held, t.is_held_by_admin,"
+    " t.hold_message, t.admin_message, t.canceled_by_admin, coalesce(c.pid, 0),"
     " coalesce(c.start_time, 0), coalesce(c.since, 0), coalesce(c.serial, 0), coalesce(c.host, "
     "''), coalesce(c.boot_id, '')"
     " from task t left join claim c on c.kind = 'task' and c.id = t.id ";
@@ -123,6 +124,9 @@ TaskQuery::TaskQuery(soci::session& sql, const std::string& rest, const std::str
     statement.exchange(soci::into(*field));
   for (int* field : {&row.cut_short, &row.cancel_requested}) statement.exchange(soci::into(*field));
   statement.exchange(soci::into(row.current_file));
+  for (int* field : {&row.is_held, &row.is_held_by_admin}) statement.exchange(soci::into(*field));
+  for (std::string* field : {&row.hold_message, &row.admin_message, &row.canceled_by_admin})
+    statement.exchange(soci::into(*field));
   for (long long* field : {&row.pid, &row.start_time, &row.since, &row.serial})
     statement.exchange(soci::into(*field));
   for (std::string* field : {&row.host, &row.boot_id}) statement.exchange(soci::into(*field));
@@ -138,6 +142,11 @@ const TaskRow* TaskQuery::next() { return state_->statement.fetch() ? &state_->r
 
 std::string_view to_string(TaskType type) {
   return type == TaskType::kTransfer ? "TRANSFER" : "DELETE";
+}
+
+std::string_view to_string(AdminSide side) {
+  constexpr std::string_view kNames[] = {"", "SOURCE", "DESTINATION", "BOTH"};
+  return kNames[static_cast<std::size_t>(side)];
 }
 
 // One line of numbers, then one for each filter. The enumerators' values are stored: new ones go to
@@ -231,6 +240,9 @@ Result<Task> to_task(const TaskRow& row) {
   if (!row.error_code.empty() && task.state == TaskState::kFailed)
     task.fatal_error = TaskError{row.error_code, row.error_description};
   task.cut_short = row.cut_short != 0;
+  task.admin_message = row.admin_message;
+  for (const AdminSide side : {AdminSide::kSource, AdminSide::kTarget, AdminSide::kBoth})
+    if (row.canceled_by_admin == to_string(side)) task.canceled_by_admin = side;
   if (row.pid != 0) {
     const Holder holder = holder_of(row);
     if (is_live(holder)) task.holder = holder.process;
@@ -244,6 +256,11 @@ Result<Task> to_task(const TaskRow& row) {
   } else {  // whoever ran it has died: it waits for the next
     task.nice_status = "Queued";
     task.nice_status_details.clear();
+  }
+  task.is_paused = row.is_held != 0 || row.is_held_by_admin != 0;
+  if (task.is_paused) {
+    task.nice_status = "PAUSED";
+    task.nice_status_details = row.is_held != 0 ? row.hold_message : row.admin_message;
   }
   return task;
 }

@@ -29,6 +29,8 @@ struct TaskRow {
   std::string nice_status, nice_status_details, error_code, error_description;
   int cut_short = 0, cancel_requested = 0;
   std::string current_file;
+  int is_held = 0, is_held_by_admin = 0;
+  std::string hold_message, admin_message, canceled_by_admin;
   // Of the claim; pid 0 if there is none.
   long long pid = 0, start_time = 0, since = 0, serial = 0;
   std::string host, boot_id;

@@ -218,6 +218,14 @@ Result<RunReport> TaskRun::run_delete(const engine::RunContext& context) {
 }
 
 Result<void> TaskRun::execute(std::stop_token stop, WhenStopped when_stopped) {
+  auto done = execute_to_end(std::move(stop), when_stopped);
+  // A tick that comes late must not write what this run believed over what is stored.
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  return done;
+}
+
+Result<void> TaskRun::execute_to_end(std::stop_token stop, WhenStopped when_stopped) {
   const std::stop_callback forward(stop, [this] { stop_.request_stop(); });
   if (start_.task.cancel_requested) stop_.request_stop();
   for (;;) {
@@ -249,7 +257,7 @@ Result<std::optional<Ending>> TaskRun::judge(const Result<RunReport>& report,
       if (wishes.deadline <= now)
         return std::optional(failed(now, "EXPIRED", "the deadline has passed"));
       start_.task.deadline = wishes.deadline;
-      if (report->end == RunEnd::kDeadline || when_stopped == WhenStopped::kLeaveActive)
+      if (report->end == RunEnd::kDeadline || when_stopped == WhenStopped::kLeaveActive || pausing_)
         return std::optional<Ending>();
       return std::optional(
           Ending{TaskState::kInactive, std::nullopt, "PAUSED",
@@ -365,7 +373,9 @@ void TaskRun::tick() {
   const std::lock_guard lock(mutex_);
   if (ended_) return;
   const auto wishes = parts_.store.wishes(start_.key);
-  if (wishes && (wishes->cancel || wishes->deadline <= parts_.clock.now())) stop_.request_stop();
+  if (wishes && wishes->pause) pausing_ = true;
+  if (wishes && (wishes->cancel || wishes->pause || wishes->deadline <= parts_.clock.now()))
+    stop_.request_stop();
   save_progress();
 }
 

@@ -3,6 +3,7 @@
 // and decides from how the run ended what becomes of the task.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -49,8 +50,8 @@ class TaskRun : private engine::RunObserver {
   // that the state database could not be used: the task is still ACTIVE, and can be recovered.
   Result<void> execute(std::stop_token stop, WhenStopped when_stopped);
 
-  // Looks for what others want (cancel, another deadline) and stores the counters. Called now and
-  // then by another thread, before and after the end as well.
+  // Looks for what others want (cancel, pause, another deadline) and stores the counters. Called
+  // now and then by another thread, before and after the end as well.
   void tick();
   // The task is to be cancelled; at once instead of at the next tick.
   void cancel() { stop_.request_stop(); }
@@ -66,6 +67,7 @@ class TaskRun : private engine::RunObserver {
   void fault(const engine::Operation& operation, engine::Side side, const Error& error) override;
   Result<bool> is_done(std::uint64_t item, const RelPath& below) override;
 
+  Result<void> execute_to_end(std::stop_token stop, WhenStopped when_stopped);
   Result<engine::RunReport> run_engine();
   Result<engine::RunReport> run_transfer(const engine::RunContext& context);
   Result<engine::RunReport> run_delete(const engine::RunContext& context);
@@ -95,7 +97,8 @@ class TaskRun : private engine::RunObserver {
   std::vector<RelPath> kept_;                 // temporaries there, for a run that goes on with them
   engine::Progress progress_;
   std::stop_source stop_;
-  Duration began_;  // monotonic
+  std::atomic<bool> pausing_ = false;  // it stops to wait until it is paused no longer
+  Duration began_;                     // monotonic
 
   std::mutex mutex_;
   bool ended_ GUARDED_BY(mutex_) = false;

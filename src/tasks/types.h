@@ -52,6 +52,10 @@ struct Submitted {
   enum class Kind { kAccepted, kDuplicate } kind = Kind::kAccepted;
 };
 
+// Whose endpoint somebody looks after who interferes with a task.
+enum class AdminSide { kNone, kSource, kTarget, kBoth };
+std::string_view to_string(AdminSide side);  // "SOURCE", "DESTINATION", "BOTH"; empty for none
+
 struct Counts {
   std::uint64_t files = 0;  // found so far
   std::uint64_t directories = 0;
@@ -96,6 +100,11 @@ struct Task {
   // It failed before every operation had its outcome: canceled, expired, or for the fatal error.
   bool cut_short = false;
   bool cancel_requested = false;
+  // While active: held back by a pause rule or by somebody who looks after an endpoint. Its
+  // nice_status is PAUSED then.
+  bool is_paused = false;
+  AdminSide canceled_by_admin = AdminSide::kNone;
+  std::string admin_message = {};         // of who paused or cancelled it so
   std::optional<ProcessIdentity> holder;  // the process that runs it, if any
   std::string current_file;               // last known, while active
 };
