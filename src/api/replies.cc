@@ -155,6 +155,7 @@ Result<tasks::Event> event_of(const Members& members) {
 
 Result<tasks::SuccessfulTransfer> success_of(const Members& members) {
   tasks::SuccessfulTransfer row;
+  row.item = kUnknownItem;
   TRY(get_bytes(members, "source_path", row.source_path));
   TRY(get_bytes(members, "destination_path", row.target_path));
   TRY(members.get("size", row.size));
@@ -166,6 +167,7 @@ Result<tasks::SuccessfulTransfer> success_of(const Members& members) {
 
 Result<tasks::ItemError> item_error_of(const Members& members) {
   tasks::ItemError row;
+  row.item = kUnknownItem;
   row.skipped = true;
   TRY(get_bytes(members, "source_path", row.source_path));
   TRY(get_bytes(members, "destination_path", row.target_path));

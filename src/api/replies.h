@@ -29,7 +29,9 @@ struct OffsetRows {
 Result<OffsetRows<tasks::Task>> read_task_list(const boost::json::object& document);
 Result<OffsetRows<tasks::Event>> read_event_list(const boost::json::object& document);
 
-// The rows' ordinal `item` is not told: 0. A checksum is read if it is Wherry's XXH3-128.
+// The rows' ordinal `item` is not told: kUnknownItem. A checksum is read if it is Wherry's
+// XXH3-128.
+inline constexpr std::uint64_t kUnknownItem = UINT64_MAX;
 Result<tasks::Page<tasks::SuccessfulTransfer>> read_successful_transfers(
     const boost::json::object& document);
 Result<tasks::Page<tasks::ItemError>> read_skipped_errors(const boost::json::object& document);

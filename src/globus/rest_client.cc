@@ -63,8 +63,9 @@ Sent RestClient::send(const Call& call, const std::string& body, const std::stri
   if (call.document != nullptr) request.headers.emplace_back("Content-Type", "application/json");
   const Network& network = credentials_.parts().network;
   DocumentsOnly documents(network.http);
-  Sent sent =
-      send_with_retries({documents, network.clock, network.random, network.retry}, request, stop);
+  RetryPolicy policy = network.retry;
+  if (call.once) policy.attempts = 1;
+  Sent sent = send_with_retries({documents, network.clock, network.random, policy}, request, stop);
   document = std::move(documents.document);
   return sent;
 }

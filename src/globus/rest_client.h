@@ -19,6 +19,7 @@ struct Call {
   std::string path;  // below the service's address; percent-encoded
   Fields query = {};
   const boost::json::object* document = nullptr;  // the body; null: none
+  bool once = false;                              // not repeated: who asks will ask again anyway
 };
 
 // Safe for concurrent calls. What it is made of outlives it.
