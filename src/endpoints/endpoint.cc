@@ -225,6 +225,80 @@ Error unknown_endpoint(std::string_view name, const std::vector<Endpoint>& all) 
                     close ? fmt::format("did you mean '{}'? ", *close) : std::string());
 }
 
+// What bounds its host bounds a guest collection.
+void add_host(Endpoint& guest, const Endpoint& host) {
+  if (host.access == Access::kRead) guest.access = Access::kRead;
+  guest.daily_quota = host.daily_quota;
+  guest.bytes_per_second = host.bytes_per_second;
+  guest.operations_per_second = host.operations_per_second;
+}
+
+Error host_rules_limits(std::string_view name) {
+  return make_error(Code::kInvalid,
+                    "'{}' is a guest collection: its host endpoint sets quota and limits", name);
+}
+
+void add_hosts(std::vector<Endpoint>& all) {
+  std::map<std::string_view, const Endpoint*> by_id;
+  for (const Endpoint& endpoint : all) by_id.emplace(endpoint.id, &endpoint);
+  for (Endpoint& endpoint : all) {
+    const auto host = by_id.find(endpoint.host_endpoint);
+    if (host != by_id.end()) add_host(endpoint, *host->second);
+  }
+}
+
+Result<std::optional<Endpoint>> find_record(soci::session& sql, const EndpointId& id) {
+  Row row;
+  soci::statement statement = (select(sql, "where id = :id", row), soci::use(id));
+  TRY_ASSIGN(std::vector<Endpoint> rows, fetch_all(statement, row));
+  return rows.empty() ? std::optional<Endpoint>() : std::optional(std::move(rows.front()));
+}
+
+Result<void> check_name_is_free(soci::session& sql, const Endpoint& endpoint) {
+  int taken = 0;
+  sql << "select count(*) from endpoint where owner = :owner and display_name = :name and id <> "
+         ":id",
+      soci::use(endpoint.owner), soci::use(endpoint.display_name), soci::use(endpoint.id),
+      soci::into(taken);
+  if (taken == 0) return {};
+  return make_error(Code::kAlreadyExists,
+                    "you have an endpoint '{}' already; choose another name, or `wherry endpoint "
+                    "delete` it first",
+                    endpoint.display_name);
+}
+
+Result<void> insert(soci::session& sql, const Endpoint& endpoint) {
+  const Row row = to_row(endpoint);
+  sql << "insert into endpoint (" << kColumns
+      << ") values (:id, :name, :url, :ro, :owner, :descr, :org, :keys, :dir, :quota, :bps, "
+         ":ops, :created, :public, :host, :path)",
+      soci::use(row.id), soci::use(row.display_name), soci::use(row.storage_url),
+      soci::use(row.read_only), soci::use(row.owner), soci::use(row.description),
+      soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
+      soci::use(row.daily_quota), soci::use(row.bytes_per_second),
+      soci::use(row.operations_per_second), soci::use(row.created), soci::use(row.is_public),
+      soci::use(row.host_endpoint), soci::use(row.host_path);
+  return {};
+}
+
+Endpoint record_of(const NewEndpoint& request) {
+  Endpoint endpoint;
+  endpoint.display_name = request.display_name;
+  endpoint.access = request.access;
+  endpoint.owner = request.owner;
+  endpoint.description = request.description;
+  endpoint.organization = request.organization;
+  endpoint.keywords = request.keywords;
+  endpoint.default_directory = request.default_directory;
+  endpoint.daily_quota = request.daily_quota;
+  endpoint.bytes_per_second = request.bytes_per_second;
+  endpoint.operations_per_second = request.operations_per_second;
+  endpoint.is_public = request.is_public;
+  endpoint.host_endpoint = request.host_endpoint;
+  endpoint.host_path = request.host_path;
+  return endpoint;
+}
+
 }  // namespace
 
 struct Endpoints::State {
@@ -249,6 +323,13 @@ struct Endpoints::State {
       return fetch_all(statement, row);
     });
   }
+  // As it is stored: of a guest, without what its host adds.
+  Result<Endpoint> record(const EndpointId& id) {
+    const auto find = [&](soci::session& sql) { return find_record(sql, id); };
+    TRY_ASSIGN(std::optional<Endpoint> found, database.read(find));
+    if (!found) return no_such_endpoint(id);
+    return *std::move(found);
+  }
 };
 
 Endpoints::Endpoints(Database& database, Clock& clock, Random& random)
@@ -262,49 +343,44 @@ Result<Endpoint> Endpoints::create(const NewEndpoint& request) {
   TRY(check_text("organization", request.organization));
   for (const std::string& keyword : request.keywords) TRY(check_text("keyword", keyword));
   TRY(check_default_directory(request.default_directory));
-  TRY_ASSIGN(const std::string url, storage_url_of(request.location));
-  TRY(storage::open_storage(url), "endpoint '{}'", request.display_name);
-
-  Endpoint endpoint;
+  Endpoint endpoint = record_of(request);
+  if (endpoint.is_guest()) {
+    TRY(check_host(request), "endpoint '{}'", request.display_name);
+  } else {
+    TRY_ASSIGN(endpoint.storage_url, storage_url_of(request.location));
+    TRY(storage::open_storage(endpoint.storage_url), "endpoint '{}'", request.display_name);
+  }
   endpoint.id = new_uuid(state_->random);
-  endpoint.display_name = request.display_name;
-  endpoint.storage_url = url;
-  endpoint.access = request.access;
-  endpoint.owner = request.owner;
-  endpoint.description = request.description;
-  endpoint.organization = request.organization;
-  endpoint.keywords = request.keywords;
-  endpoint.default_directory = request.default_directory;
-  endpoint.daily_quota = request.daily_quota;
-  endpoint.bytes_per_second = request.bytes_per_second;
-  endpoint.operations_per_second = request.operations_per_second;
-  endpoint.is_public = request.is_public;
   endpoint.created = state_->clock.now();
-
-  const auto insert = [&](soci::session& sql) -> Result<void> {
-    int taken = 0;
-    sql << "select count(*) from endpoint where owner = :owner and display_name = :name",
-        soci::use(endpoint.owner), soci::use(endpoint.display_name), soci::into(taken);
-    if (taken != 0) {
-      return make_error(Code::kAlreadyExists,
-                        "you have an endpoint '{}' already; choose another name, or `wherry "
-                        "endpoint delete` it first",
-                        endpoint.display_name);
-    }
-    const Row row = to_row(endpoint);
-    sql << "insert into endpoint (" << kColumns
-        << ") values (:id, :name, :url, :ro, :owner, :descr, :org, :keys, :dir, :quota, :bps, "
-           ":ops, :created, :public, :host, :path)",
-        soci::use(row.id), soci::use(row.display_name), soci::use(row.storage_url),
-        soci::use(row.read_only), soci::use(row.owner), soci::use(row.description),
-        soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
-        soci::use(row.daily_quota), soci::use(row.bytes_per_second),
-        soci::use(row.operations_per_second), soci::use(row.created), soci::use(row.is_public),
-        soci::use(row.host_endpoint), soci::use(row.host_path);
-    return {};
+  const auto store = [&](soci::session& sql) -> Result<void> {
+    TRY(check_name_is_free(sql, endpoint));
+    return insert(sql, endpoint);
   };
-  TRY(state_->database.write(insert));
-  return endpoint;
+  TRY(state_->database.write(store));
+  return endpoint.is_guest() ? get(endpoint.id) : endpoint;
+}
+
+Result<void> Endpoints::check_host(const NewEndpoint& request) {
+  if (!request.location.empty()) {
+    return make_error(Code::kInvalid,
+                      "a guest collection is a directory of its host endpoint: it takes no "
+                      "location");
+  }
+  if (request.daily_quota != 0 || request.bytes_per_second != 0 ||
+      request.operations_per_second != 0)
+    return host_rules_limits(request.display_name);
+  TRY_ASSIGN(const Endpoint host, get(request.host_endpoint), "host endpoint");
+  if (host.is_guest() || host.id == kLocalId) {
+    return make_error(Code::kInvalid,
+                      "'{}' cannot be a host: it is {}; take an endpoint with a directory of its "
+                      "own",
+                      host.display_name,
+                      host.is_guest() ? "a guest collection itself" : "the built-in endpoint");
+  }
+  TRY_ASSIGN(const auto storage, open(host));
+  TRY(storage->subdirectory(request.host_path), "directory of the host endpoint '{}'",
+      host.display_name);
+  return {};
 }
 
 Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& change) {
@@ -313,7 +389,10 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
                       "'{}' is the built-in endpoint of this machine and cannot be changed",
                       kLocalName);
   }
-  TRY_ASSIGN(Endpoint endpoint, get(id));
+  TRY_ASSIGN(Endpoint endpoint, state_->record(id));
+  const bool sets_limits =
+      change.daily_quota || change.bytes_per_second || change.operations_per_second;
+  if (endpoint.is_guest() && sets_limits) return host_rules_limits(endpoint.display_name);
   if (change.display_name && *change.display_name != endpoint.display_name)
     TRY(check_name(*change.display_name));
   if (change.description) TRY(check_text("description", *change.description));
@@ -334,15 +413,7 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
   set(endpoint.is_public, change.is_public);
 
   const auto store = [&](soci::session& sql) -> Result<void> {
-    int taken = 0;
-    sql << "select count(*) from endpoint where owner = :owner and display_name = :name and id <> "
-           ":id",
-        soci::use(endpoint.owner), soci::use(endpoint.display_name), soci::use(endpoint.id),
-        soci::into(taken);
-    if (taken != 0) {
-      return make_error(Code::kAlreadyExists, "you have another endpoint '{}'; choose another name",
-                        endpoint.display_name);
-    }
+    TRY(check_name_is_free(sql, endpoint));
     const Row row = to_row(endpoint);
     sql << "update endpoint set display_name = :name, read_only = :ro, description = :descr, "
            "organization = :org,"
@@ -356,7 +427,7 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
     return {};
   };
   TRY(state_->database.write(store), "update endpoint '{}'", endpoint.display_name);
-  return endpoint;
+  return endpoint.is_guest() ? get(id) : endpoint;
 }
 
 Result<void> Endpoints::remove(const EndpointId& id) {
@@ -383,18 +454,13 @@ Result<void> Endpoints::remove(const EndpointId& id) {
 
 Result<Endpoint> Endpoints::get(const EndpointId& id) {
   if (id == kLocalId) return built_in_local();
-  auto found = state_->database.read([&](soci::session& sql) -> Result<std::optional<Endpoint>> {
-    Row row;
-    soci::statement statement = (select(sql, "where id = :id", row), soci::use(id));
-    TRY_ASSIGN(std::vector<Endpoint> rows, fetch_all(statement, row));
-    return rows.empty() ? std::optional<Endpoint>()
-                        : std::optional<Endpoint>(std::move(rows.front()));
-  });
-  if (!found) return std::move(found).error();
-  if (!*found)
-    return make_error(Code::kNotFound,
-                      "no endpoint with the id '{}'; `wherry endpoint list` shows them all", id);
-  return std::move(**found);
+  TRY_ASSIGN(Endpoint endpoint, state_->record(id));
+  if (!endpoint.is_guest()) return endpoint;
+  // A guest goes with its host, in one transaction: if that is gone by now, so is the guest.
+  auto host = state_->record(endpoint.host_endpoint);
+  if (!host) return host.error().code == Code::kNotFound ? no_such_endpoint(id) : host.error();
+  add_host(endpoint, *host);
+  return endpoint;
 }
 
 Result<Endpoint> Endpoints::resolve(std::string_view name_or_id) {
@@ -422,6 +488,7 @@ Result<Endpoint> Endpoints::resolve(std::string_view name_or_id) {
 Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size_t limit,
                                                 std::size_t offset) {
   TRY_ASSIGN(std::vector<Endpoint> all, state_->stored("order by display_name, id"));
+  add_hosts(all);
   all.insert(all.begin(), built_in_local());
   std::stable_sort(all.begin(), all.end(), [](const Endpoint& a, const Endpoint& b) {
     return a.display_name < b.display_name;
@@ -439,6 +506,7 @@ Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size
 }
 
 Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint) {
+  if (endpoint.is_guest()) return open_guest(endpoint);
   const std::lock_guard lock(state_->mutex);
   const auto known = state_->opened.find(endpoint.id);
   if (known != state_->opened.end()) {
@@ -460,9 +528,24 @@ Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoi
   return shared;
 }
 
+Result<std::shared_ptr<storage::Storage>> Endpoints::open_guest(const Endpoint& endpoint) {
+  TRY_ASSIGN(const Endpoint host, get(endpoint.host_endpoint), "host endpoint of '{}'",
+             endpoint.display_name);
+  TRY_ASSIGN(const auto storage, open(host));
+  TRY_ASSIGN(auto below, storage->subdirectory(endpoint.host_path), "endpoint '{}'",
+             endpoint.display_name);
+  return std::shared_ptr<storage::Storage>(std::move(below));
+}
+
 void Endpoints::substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage) {
   const std::lock_guard lock(state_->mutex);
   state_->opened[id] = {{}, 0, 0, true, std::move(storage)};
+}
+
+Error no_such_endpoint(const EndpointId& id) {
+  return make_error(Code::kNotFound,
+                    "no endpoint with the id '{}'; `wherry endpoint list` shows them all",
+                    escape_bytes(id));
 }
 
 std::span<const Migration> endpoint_migrations() { return kMigrations; }

@@ -48,12 +48,18 @@ struct Endpoint {
   TimePoint created;
 
   bool is_guest() const { return !host_endpoint.empty(); }
+  // Whose daily quota what is written here counts against.
+  const EndpointId& quota_endpoint() const { return is_guest() ? host_endpoint : id; }
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 struct NewEndpoint {
   std::string display_name;
   std::string location;  // an absolute directory of this host, or a storage URL
+  // Instead of a location, for a guest collection: a directory of another endpoint, which is no
+  // guest itself nor the built-in one. It takes its limits from there; give none.
+  EndpointId host_endpoint = {};
+  RelPath host_path = {};
   Access access = Access::kReadWrite;
   std::string owner;
   std::string description;
@@ -89,6 +95,7 @@ class Endpoints {
 
   // kInvalid for a bad name (1 to 128 bytes of UTF-8, no '/' or ':', not a UUID), a location that
   // is no absolute directory or unknown URL; kAlreadyExists if the owner has one of that name.
+  // Whether the owner may use a host endpoint is the caller's to ask (permissions.h).
   Result<Endpoint> create(const NewEndpoint& request);
   Result<Endpoint> update(const EndpointId& id, const EndpointChange& change);
   // With its rules, roles and guest collections; the data stays. kDenied for the built-in one.
@@ -104,15 +111,22 @@ class Endpoints {
                                        std::size_t offset);
 
   // The open storage, throttled as the record says; the same object for repeated calls while the
-  // record is unchanged. Valid as long as the pointer is held.
+  // record is unchanged, but for guest collections, whose storage is confined to their directory
+  // anew each time and shares the host's throttle. Valid as long as the pointer is held.
   Result<std::shared_ptr<storage::Storage>> open(const Endpoint& endpoint);
   // Puts `storage` behind an endpoint in place of what its URL says (tests and simulation).
   void substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage);
 
  private:
+  Result<void> check_host(const NewEndpoint& request);
+  Result<std::shared_ptr<storage::Storage>> open_guest(const Endpoint& endpoint);
+
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// kNotFound, in the same words wherever an id leads nowhere.
+Error no_such_endpoint(const EndpointId& id);
 
 std::span<const Migration> endpoint_migrations();
 

@@ -134,10 +134,15 @@ std::optional<RelPath> Grants::granted_directory(const RelPath& path, Right righ
   }
   if (!highest || !host_) return highest;
   // The owner's rights at the host may end below the collection's root.
-  const auto above = host_->granted_directory(endpoint_.host_path.join(path), right);
+  const auto above = granted_at_host(path, right);
   if (!above) return std::nullopt;
   const RelPath lower = endpoint_.host_path.join(*highest);
   return lower.is_within(*above) ? *highest : above->relative_to(endpoint_.host_path);
+}
+
+std::optional<RelPath> Grants::granted_at_host(const RelPath& path, Right right) const {
+  if (!host_) return std::nullopt;
+  return host_->granted_directory(endpoint_.host_path.join(path), right);
 }
 
 Result<void> Grants::check(const RelPath& path, Right right) const {

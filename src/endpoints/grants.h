@@ -105,6 +105,9 @@ class Grants {
   // out that is not granted too. Nothing if `path` is not granted.
   std::optional<RelPath> granted_directory(const RelPath& path, Right right) const;
 
+  // Of a guest collection: the directory of the host that its owner is granted there, likewise.
+  std::optional<RelPath> granted_at_host(const RelPath& path, Right right) const;
+
   const Endpoint& endpoint() const { return endpoint_; }
 
  private:

@@ -4,7 +4,10 @@
 #include <soci/soci.h>
 
 #include <algorithm>
-#include <set>
+#include <mutex>
+
+#include "base/thread_annotations.h"
+#include "endpoints/confined.h"
 
 namespace wherry::endpoints {
 namespace {
@@ -243,6 +246,41 @@ Result<std::map<EndpointId, std::vector<Role::Kind>>> roles_of(soci::session& sq
   return roles;
 }
 
+// Grants that are at most a second old: a task of 100,000 files reads the rules as often as it has
+// seconds, and yet notices what is taken away.
+class LiveGrants {
+ public:
+  LiveGrants(Permissions& permissions, Endpoints& endpoints, Clock& clock, Principal who,
+             EndpointId endpoint)
+      : permissions_(permissions),
+        endpoints_(endpoints),
+        clock_(clock),
+        who_(std::move(who)),
+        endpoint_(std::move(endpoint)) {}
+
+  Result<std::shared_ptr<const Grants>> now() {
+    const std::lock_guard lock(mutex_);
+    const Duration time = clock_.monotonic();
+    if (grants_ && time - loaded_ < kMaxAge) return grants_;
+    TRY_ASSIGN(const Endpoint endpoint, endpoints_.get(endpoint_));
+    TRY_ASSIGN(grants_, permissions_.grants(who_, endpoint));
+    loaded_ = time;
+    return grants_;
+  }
+
+ private:
+  static constexpr Duration kMaxAge = std::chrono::seconds(1);
+
+  Permissions& permissions_;
+  Endpoints& endpoints_;
+  Clock& clock_;
+  const Principal who_;
+  const EndpointId endpoint_;
+  std::mutex mutex_;
+  std::shared_ptr<const Grants> grants_ GUARDED_BY(mutex_);
+  Duration loaded_ GUARDED_BY(mutex_){0};
+};
+
 }  // namespace
 
 Permissions::Permissions(Database& database, Endpoints& endpoints, Clock& clock, Random& random)
@@ -293,6 +331,37 @@ Result<std::vector<Role::Kind>> Permissions::effective_roles(const Principal& wh
                                                              const Endpoint& endpoint) {
   TRY_ASSIGN(const auto found, own_grants(who, endpoint, nullptr));
   return found->roles();
+}
+
+Result<std::shared_ptr<storage::Storage>> Permissions::open(const Principal& who,
+                                                            const Endpoint& endpoint) {
+  // Of them nothing can be taken by any rule.
+  const bool is_owner = endpoint.owner == who.identity && endpoint.access == Access::kReadWrite;
+  if (!endpoint.is_guest() && (is_owner || is_local_user(who))) return endpoints_.open(endpoint);
+  Endpoint host = endpoint;
+  if (endpoint.is_guest()) {
+    TRY_ASSIGN(host, endpoints_.get(endpoint.host_endpoint), "host endpoint of '{}'",
+               endpoint.display_name);
+  }
+  TRY_ASSIGN(auto base, endpoints_.open(host));
+  const auto live = std::make_shared<LiveGrants>(*this, endpoints_, clock_, who, endpoint.id);
+  return make_confined({std::move(base), endpoint.host_path, [live] { return live->now(); }});
+}
+
+Result<Endpoint> Permissions::create_guest(const NewEndpoint& request) {
+  const Principal owner{request.owner, {}};
+  TRY_ASSIGN(const Endpoint host, endpoints_.get(request.host_endpoint));
+  TRY(check(owner, host, request.host_path, Right::kWrite));
+  // Through what is granted, not only within the host: a symlink may lead elsewhere.
+  TRY_ASSIGN(const auto storage, open(owner, host));
+  TRY_ASSIGN(const storage::Entry entry,
+             storage->stat(request.host_path, storage::Storage::Follow::kYes),
+             "directory of the host endpoint '{}'", host.display_name);
+  if (entry.attributes.type != EntryType::kDirectory) {
+    return make_error(Code::kInvalid, "'/{}' is no directory of endpoint '{}'",
+                      escape_bytes(request.host_path.text()), host.display_name);
+  }
+  return endpoints_.create(request);
 }
 
 Result<Permissions::Relations> Permissions::relations(const Principal& who) {

@@ -40,6 +40,14 @@ class Permissions {
                      Right right);
   Result<std::vector<Role::Kind>> effective_roles(const Principal& who, const Endpoint& endpoint);
 
+  // The storage of `endpoint` as far as `who` may use it, now and, within a second, after every
+  // change of rules. What is not granted is kDenied; see confined.h.
+  Result<std::shared_ptr<storage::Storage>> open(const Principal& who, const Endpoint& endpoint);
+  // Makes a guest collection that `request` describes for its owner, who needs to read and write
+  // the host's directory: by their own name, as nobody can tell later which groups they are in.
+  // kNotFound if the host does not exist for them, kDenied if that is not granted.
+  Result<Endpoint> create_guest(const NewEndpoint& request);
+
   // Where `who` is named, whatever the number of endpoints: for lists and searches.
   struct Relations {
     std::map<EndpointId, std::vector<Role::Kind>> roles;  // not those of an owner

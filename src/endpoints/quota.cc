@@ -55,20 +55,20 @@ Result<QuotaLedger::Decision> QuotaLedger::book(const Endpoint& endpoint, const 
   return database_.write([&](soci::session& sql) -> Result<Decision> {
     const long long expired = now_hour - kWindowHours;
     sql << "delete from quota_use where endpoint = :endpoint and hour <= :expired",
-        soci::use(endpoint.id), soci::use(expired);
-    const Window window = window_of(sql, endpoint.id, now_hour);
+        soci::use(endpoint.quota_endpoint()), soci::use(expired);
+    const Window window = window_of(sql, endpoint.quota_endpoint(), now_hour);
     const bool fits =
         window.bytes == 0 || window.bytes + bytes <= static_cast<long long>(endpoint.daily_quota);
-    if (fits && !older_task_waits(sql, endpoint.id, request)) {
-      add_bytes(sql, endpoint.id, now_hour, bytes);
+    if (fits && !older_task_waits(sql, endpoint.quota_endpoint(), request)) {
+      add_bytes(sql, endpoint.quota_endpoint(), now_hour, bytes);
       sql << "delete from quota_wait where endpoint = :endpoint and task = :task",
-          soci::use(endpoint.id), soci::use(request.task_id);
+          soci::use(endpoint.quota_endpoint()), soci::use(request.task_id);
       return Decision{true, {}};
     }
     const long long requested = request.task_requested.time_since_epoch().count();
     sql << "insert or replace into quota_wait (endpoint, task, requested) values (:endpoint, "
            ":task, :requested)",
-        soci::use(endpoint.id), soci::use(request.task_id), soci::use(requested);
+        soci::use(endpoint.quota_endpoint()), soci::use(request.task_id), soci::use(requested);
     if (fits)
       return Decision{false, now + std::chrono::minutes(
                                        1)};  // behind an older task, which may start any moment
@@ -80,7 +80,7 @@ Result<void> QuotaLedger::release(const Endpoint& endpoint, ByteCount bytes) {
   if (endpoint.daily_quota == 0 || bytes == 0) return {};
   const long long now_hour = hour_of(clock_.now());
   return database_.write([&](soci::session& sql) -> Result<void> {
-    add_bytes(sql, endpoint.id, now_hour, -static_cast<long long>(bytes));
+    add_bytes(sql, endpoint.quota_endpoint(), now_hour, -static_cast<long long>(bytes));
     return {};
   });
 }
@@ -95,7 +95,7 @@ Result<void> QuotaLedger::forget(const std::string& task_id) {
 Result<ByteCount> QuotaLedger::used(const Endpoint& endpoint) {
   const long long now_hour = hour_of(clock_.now());
   return database_.read([&](soci::session& sql) -> Result<ByteCount> {
-    return static_cast<ByteCount>(window_of(sql, endpoint.id, now_hour).bytes);
+    return static_cast<ByteCount>(window_of(sql, endpoint.quota_endpoint(), now_hour).bytes);
   });
 }
 

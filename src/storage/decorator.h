@@ -82,6 +82,7 @@ class Decorator : public Storage {
   virtual Result<void> around(Call& call, const std::function<Result<void>()>& body) = 0;
   // Whether temporaries that are destroyed stay in place, as those of a killed process do.
   virtual bool keeps_temporaries() const { return false; }
+  Storage& inner() { return inner_; }
 
  private:
   friend class DecoratedReadFile;

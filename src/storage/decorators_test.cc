@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/scratch_directory.h"
 #include "storage/backends.h"
 #include "storage/testing/content.h"
 #include "storage/testing/faulty.h"
@@ -150,6 +151,20 @@ TEST_F(Throttled, IdleTimeIsSavedOnlyForAMoment) {
   const Duration start = spent();
   for (int i = 0; i < 11; ++i) ASSERT_TRUE(storage->stat(RelPath(), Follow::kNo));
   EXPECT_EQ(spent() - start, 1s);
+}
+
+TEST_F(Throttled, SubdirectoriesShareTheBound) {
+  const ScratchDirectory scratch;
+  const auto storage = make_throttled(open_posix(scratch.file("")).value(),
+                                      {.bytes_per_second = 0, .operations_per_second = 10}, clock_);
+  ASSERT_TRUE(storage->make_directory(path_of("d"), 0755));
+  const auto below = storage->subdirectory(path_of("d")).value();
+  const Duration start = spent();
+  for (int i = 0; i < 25; ++i) {
+    ASSERT_TRUE(storage->stat(RelPath(), Follow::kNo));
+    ASSERT_TRUE(below->stat(RelPath(), Follow::kNo));
+  }
+  EXPECT_EQ(spent() - start, 5s);
 }
 
 TEST_F(Throttled, WithoutBoundsNothingWaits) {

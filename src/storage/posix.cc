@@ -117,6 +117,10 @@ class PosixStorage : public Storage {
   Result<Space> space() override;
   Result<std::string> checksum(const RelPath& path, HashAlgorithm algorithm) override;
   Result<void> clone_from(Storage& source, const RelPath& path, TemporaryFile& file) override;
+  Result<std::unique_ptr<Storage>> subdirectory(const RelPath& directory) override {
+    TRY_ASSIGN(PosixRoot root, root_.open_root(directory));
+    return std::make_unique<PosixStorage>(std::move(root));
+  }
   std::optional<std::string> host_directory() const override { return root_.directory(); }
 
  private:

@@ -149,6 +149,16 @@ Result<PosixRoot> PosixRoot::open(const std::string& directory) {
   return PosixRoot(std::move(fd), std::move(real_path), absolute(directory));
 }
 
+Result<PosixRoot> PosixRoot::open_root(const RelPath& directory) const {
+  TRY_ASSIGN(UniqueFd fd, open_directory(directory));
+  const std::string base = given_directory_ == "/" ? "" : given_directory_;
+  // Where it really is, which only absolute symlinks into it ask for.
+  auto real = read_link(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd.get()));
+  TRY(real, "find the directory '{}'", escape_bytes(directory.text()));
+  std::string given = directory.is_root() ? given_directory_ : base + '/' + directory.text();
+  return PosixRoot(std::move(fd), *std::move(real), std::move(given));
+}
+
 int PosixRoot::resolve_flags() const {
   // From the machine's own root nothing is outside; the kernel may follow absolute symlinks itself.
   const int scope = directory_ == "/" ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;

@@ -26,6 +26,9 @@ class PosixRoot {
   // kNotFound or kInvalid if `directory` is no directory; kUnsupported on a kernel without openat2.
   static Result<PosixRoot> open(const std::string& directory);
 
+  // A root beneath this one, however its path leads there without leaving this one.
+  Result<PosixRoot> open_root(const RelPath& directory) const;
+
   // Opens `path` with open(2)'s flags (never O_CREAT: things are made through their parent's
   // descriptor). With O_NOFOLLOW the last component is not followed. An error names `path`.
   Result<UniqueFd> open_path(const RelPath& path, int flags) const;

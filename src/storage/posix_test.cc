@@ -157,6 +157,36 @@ TEST_F(Posix, AnAbsoluteSymlinkThatLeavesIsDenied) {
               HasSubstr(scratch_.file("outside")));
 }
 
+TEST_F(Posix, NothingLeadsOutOfASubdirectory) {
+  fs::create_directories(root("in/deep"));
+  std::ofstream(root("top")) << "top";
+  std::ofstream(root("in/deep/x")) << "x";
+  fs::create_symlink("../top", root("in/up"));
+  fs::create_symlink(root("top"), root("in/absolute"));
+  fs::create_symlink(root("in/deep"), root("in/inside"));
+  fs::create_symlink("in", root("to_in"));
+  fs::create_symlink("../outside", root("away"));
+  for (const char* name : {"in", "to_in"}) {
+    const auto below = storage_->subdirectory(path_of(name)).value();
+    EXPECT_TRUE(below->open_read(path_of("deep/x"))) << name;
+    EXPECT_TRUE(below->open_read(path_of("inside/x"))) << name;
+    EXPECT_EQ(below->open_read(path_of("up")).error().code, Code::kDenied) << name;
+    EXPECT_EQ(below->open_read(path_of("absolute")).error().code, Code::kDenied) << name;
+    EXPECT_EQ(below->host_directory(), fs::canonical(root("in")).string());
+  }
+  EXPECT_EQ(storage_->subdirectory(path_of("away")).error().code, Code::kDenied);
+  EXPECT_EQ(storage_->subdirectory(path_of("missing")).error().code, Code::kNotFound);
+  EXPECT_EQ(storage_->subdirectory(path_of("top")).error().code, Code::kInvalid);
+}
+
+TEST_F(Posix, SubdirectoryOutlivesTheStorageThatItIsOf) {
+  fs::create_directory(root("in"));
+  auto below = storage_->subdirectory(path_of("in")).value();
+  storage_.reset();
+  EXPECT_TRUE(below->make_directory(path_of("d"), 0755));
+  EXPECT_TRUE(fs::is_directory(root("in/d")));
+}
+
 TEST_F(Posix, TooManySymlinksAreInvalidAlsoWhenAbsolute) {
   put_file(*storage_, "link0", "content");
   for (int i = 1; i <= 41; ++i)

@@ -12,6 +12,10 @@ Result<void> Storage::clone_from(Storage&, const RelPath&, TemporaryFile&) {
   return make_error(Code::kUnsupported, "this storage cannot clone files");
 }
 
+Result<std::unique_ptr<Storage>> Storage::subdirectory(const RelPath&) {
+  return make_error(Code::kUnsupported, "this storage cannot be confined to a directory");
+}
+
 std::string temporary_name(std::string_view owner, const RelPath& target) {
   return fmt::format(".wherry-{}-{:016x}", owner, checksum64(target.name()));
 }

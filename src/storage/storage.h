@@ -183,6 +183,10 @@ class Storage {
   // Optional: copies inside one file system without moving bytes (reflink). kUnsupported: the
   // engine copies. `file` is a fresh temporary of `this`.
   virtual Result<void> clone_from(Storage& source, const RelPath& path, TemporaryFile& file);
+  // Optional: a storage whose root is this directory, and which nothing leads out of, nor out of
+  // this one. What bounds this storage bounds both together. It may outlive this one. kNotFound or
+  // kInvalid if there is no such directory; kUnsupported where the storage cannot confine.
+  virtual Result<std::unique_ptr<Storage>> subdirectory(const RelPath& directory);
   // Optional: the directory of this host that is the root, for callers that watch or scan it
   // directly (sync).
   virtual std::optional<std::string> host_directory() const { return std::nullopt; }

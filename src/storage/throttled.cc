@@ -46,30 +46,42 @@ class TokenBucket {
 
 class ThrottledStorage : public Decorator {
  public:
-  ThrottledStorage(std::unique_ptr<Storage> inner, const ThrottlePolicy& policy, Clock& clock)
-      : Decorator(std::move(inner)),
-        bytes_(policy.bytes_per_second, clock),
-        operations_(policy.operations_per_second, clock) {}
+  // Shared with the storages of subdirectories: the bound is of all together.
+  struct Buckets {
+    TokenBucket bytes;
+    TokenBucket operations;
+  };
+
+  ThrottledStorage(std::unique_ptr<Storage> inner, std::shared_ptr<Buckets> buckets)
+      : Decorator(std::move(inner)), buckets_(std::move(buckets)) {}
+
+  Result<std::unique_ptr<Storage>> subdirectory(const RelPath& directory) override {
+    TRY_ASSIGN(auto below, inner().subdirectory(directory));
+    return std::make_unique<ThrottledStorage>(std::move(below), buckets_);
+  }
 
  protected:
   // Bytes are paid for afterwards: how many a read brings is not known before.
   Result<void> around(Call& call, const std::function<Result<void>()>& body) override {
-    operations_.take(1);
+    buckets_->operations.take(1);
     auto done = body();
-    if (done) bytes_.take(call.bytes);
+    if (done) buckets_->bytes.take(call.bytes);
     return done;
   }
 
  private:
-  TokenBucket bytes_;
-  TokenBucket operations_;
+  const std::shared_ptr<Buckets> buckets_;
 };
 
 }  // namespace
 
 std::unique_ptr<Storage> make_throttled(std::unique_ptr<Storage> inner,
                                         const ThrottlePolicy& policy, Clock& clock) {
-  return std::make_unique<ThrottledStorage>(std::move(inner), policy, clock);
+  using Buckets = ThrottledStorage::Buckets;
+  const std::shared_ptr<Buckets> buckets(
+      new Buckets{TokenBucket(policy.bytes_per_second, clock),
+                  TokenBucket(policy.operations_per_second, clock)});
+  return std::make_unique<ThrottledStorage>(std::move(inner), buckets);
 }
 
 }  // namespace wherry::storage

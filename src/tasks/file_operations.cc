@@ -18,22 +18,8 @@ using storage::Storage;
 constexpr std::uint32_t kDirectoryMode = 0755;
 constexpr std::size_t kNameBuffer = 16'384;
 
-struct Opened {
-  endpoints::Endpoint endpoint;
-  std::shared_ptr<Storage> storage;
-};
-
-Result<Opened> open(endpoints::Endpoints& endpoints, const EndpointId& id) {
-  Opened opened;
-  TRY_ASSIGN(opened.endpoint, endpoints.get(id));
-  TRY_ASSIGN(opened.storage, endpoints.open(opened.endpoint), "open endpoint '{}'",
-             opened.endpoint.display_name);
-  return opened;
-}
-
-Result<Opened> open_for_writing(endpoints::Endpoints& endpoints, const EndpointId& id) {
-  TRY_ASSIGN(Opened opened, open(endpoints, id));
-  if (opened.endpoint.access == endpoints::Access::kReadWrite) return opened;
+Result<void> check_writable(const OpenEndpoint& opened) {
+  if (opened.endpoint.access == endpoints::Access::kReadWrite) return {};
   return make_error(Code::kDenied, "endpoint '{}' is read-only", opened.endpoint.display_name);
 }
 
@@ -97,9 +83,23 @@ FileInfo describe(Storage& storage, const RelPath& path, const Entry& entry, Nam
 
 }  // namespace
 
-Result<std::vector<FileInfo>> list_files(endpoints::Endpoints& endpoints, const EndpointId& id,
-                                         const RelPath& path) {
-  TRY_ASSIGN(const Opened opened, open(endpoints, id));
+Result<OpenEndpoint> open_endpoint(endpoints::Endpoints& endpoints, const EndpointId& id) {
+  OpenEndpoint opened;
+  TRY_ASSIGN(opened.endpoint, endpoints.get(id));
+  TRY_ASSIGN(opened.storage, endpoints.open(opened.endpoint), "open endpoint '{}'",
+             opened.endpoint.display_name);
+  return opened;
+}
+
+Result<OpenEndpoint> open_endpoint(endpoints::Permissions& permissions,
+                                   const endpoints::Principal& who,
+                                   const endpoints::Endpoint& endpoint) {
+  TRY_ASSIGN(auto storage, permissions.open(who, endpoint), "open endpoint '{}'",
+             endpoint.display_name);
+  return OpenEndpoint{endpoint, std::move(storage)};
+}
+
+Result<std::vector<FileInfo>> list_files(const OpenEndpoint& opened, const RelPath& path) {
   std::vector<Entry> entries;
   TRY(opened.storage->list(path, [&](const Entry& entry) {
     entries.push_back(entry);
@@ -113,9 +113,7 @@ Result<std::vector<FileInfo>> list_files(endpoints::Endpoints& endpoints, const 
   return files;
 }
 
-Result<FileInfo> stat_file(endpoints::Endpoints& endpoints, const EndpointId& id,
-                           const RelPath& path) {
-  TRY_ASSIGN(const Opened opened, open(endpoints, id));
+Result<FileInfo> stat_file(const OpenEndpoint& opened, const RelPath& path) {
   TRY_ASSIGN(const Entry entry, opened.storage->stat(path, Storage::Follow::kNo));
   Names names(*opened.storage);
   FileInfo info = describe(*opened.storage, path, entry, names);
@@ -123,9 +121,8 @@ Result<FileInfo> stat_file(endpoints::Endpoints& endpoints, const EndpointId& id
   return info;
 }
 
-Result<void> make_directory(endpoints::Endpoints& endpoints, const EndpointId& id,
-                            const RelPath& path) {
-  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+Result<void> make_directory(const OpenEndpoint& opened, const RelPath& path) {
+  TRY(check_writable(opened));
   auto made = opened.storage->make_directory(path, kDirectoryMode);
   if (!made && made.error().code != Code::kAlreadyExists) return made;
   // Also one that is there already: who made it may not have lived to flush its name.
@@ -134,9 +131,8 @@ Result<void> make_directory(endpoints::Endpoints& endpoints, const EndpointId& i
   return made;
 }
 
-Result<void> rename_file(endpoints::Endpoints& endpoints, const EndpointId& id, const RelPath& from,
-                         const RelPath& to) {
-  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+Result<void> rename_file(const OpenEndpoint& opened, const RelPath& from, const RelPath& to) {
+  TRY(check_writable(opened));
   auto renamed = opened.storage->rename(from, to, storage::Replace::kNo);
   const bool may_be_done = renamed || renamed.error().code == Code::kNotFound ||
                            renamed.error().code == Code::kAlreadyExists;
@@ -149,9 +145,9 @@ Result<void> rename_file(endpoints::Endpoints& endpoints, const EndpointId& id, 
   return renamed;
 }
 
-Result<void> make_symlink(endpoints::Endpoints& endpoints, const EndpointId& id,
-                          const RelPath& path, std::string_view target) {
-  TRY_ASSIGN(const Opened opened, open_for_writing(endpoints, id));
+Result<void> make_symlink(const OpenEndpoint& opened, const RelPath& path,
+                          std::string_view target) {
+  TRY(check_writable(opened));
   TRY(opened.storage->make_symlink(path, target, storage::Replace::kNo));
   const RelPath parent = path.parent();
   return opened.storage->flush_directories({&parent, 1});

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/thread_annotations.h"
 #include "base/worker_pool.h"
+#include "endpoints/permissions.h"
+#include "tasks/access_check.h"
 #include "tasks/file_operations.h"
 #include "tasks/outcome_store.h"
 #include "tasks/pauses.h"
@@ -48,6 +50,7 @@ class Service : public LocalService {
         quota_(parts.database, parts.clock),
         pause_rules_({parts.database, parts.clock, parts.random}),
         pauses_({parts.database, parts.endpoints, pause_rules_, parts.clock}),
+        permissions_(parts.database, parts.endpoints, parts.clock, parts.random),
         watcher_(store_, parts.clock),
         loop_([this] { return beat(); }) {
     if (execution_ == Execution::kAll) loop_.wake();
@@ -81,20 +84,25 @@ class Service : public LocalService {
     return parts_.endpoints.search(text, limit, offset);
   }
   Result<std::vector<FileInfo>> list(const EndpointId& endpoint, const RelPath& path) override {
-    return list_files(parts_.endpoints, endpoint, path);
+    TRY_ASSIGN(const OpenEndpoint opened, open_endpoint(parts_.endpoints, endpoint));
+    return list_files(opened, path);
   }
   Result<FileInfo> stat(const EndpointId& endpoint, const RelPath& path) override {
-    return stat_file(parts_.endpoints, endpoint, path);
+    TRY_ASSIGN(const OpenEndpoint opened, open_endpoint(parts_.endpoints, endpoint));
+    return stat_file(opened, path);
   }
   Result<void> make_directory(const EndpointId& endpoint, const RelPath& path) override {
-    return tasks::make_directory(parts_.endpoints, endpoint, path);
+    TRY_ASSIGN(const OpenEndpoint opened, open_endpoint(parts_.endpoints, endpoint));
+    return tasks::make_directory(opened, path);
   }
   Result<void> rename(const EndpointId& endpoint, const RelPath& from, const RelPath& to) override {
-    return rename_file(parts_.endpoints, endpoint, from, to);
+    TRY_ASSIGN(const OpenEndpoint opened, open_endpoint(parts_.endpoints, endpoint));
+    return rename_file(opened, from, to);
   }
   Result<void> make_symlink(const EndpointId& endpoint, const RelPath& path,
                             std::string_view target) override {
-    return tasks::make_symlink(parts_.endpoints, endpoint, path, target);
+    TRY_ASSIGN(const OpenEndpoint opened, open_endpoint(parts_.endpoints, endpoint));
+    return tasks::make_symlink(opened, path, target);
   }
   Result<std::optional<std::string>> host_directory(const EndpointId& endpoint) override;
 
@@ -133,6 +141,7 @@ class Service : public LocalService {
   endpoints::QuotaLedger quota_;
   endpoints::PauseRules pause_rules_;
   Pauses pauses_;
+  endpoints::Permissions permissions_;
   std::mutex mutex_;
   std::map<TaskId, std::shared_ptr<TaskRun>> runs_ GUARDED_BY(mutex_);
   std::map<TaskId, Duration> not_before_ GUARDED_BY(mutex_);  // monotonic
@@ -160,6 +169,8 @@ Result<Submitted> Service::submit_valid(const Request& request, Task task) {
   TRY_ASSIGN(const auto known, store_.find_submission(request.owner, submission));
   if (known) return Submitted{*known, Submitted::Kind::kDuplicate};
   const TimePoint now = parts_.clock.now();
+  // Before what would tell a stranger about the endpoints.
+  TRY(check_access(request, parts_.endpoints, permissions_));
   TRY(validate(request, parts_.endpoints, now));
   task.id = new_uuid(parts_.random);
   task.state = TaskState::kActive;
@@ -295,8 +306,8 @@ std::shared_ptr<const engine::Progress> Service::progress(const TaskId& id) {
 Result<std::shared_ptr<TaskRun>> Service::begin(const TaskId& id) {
   TRY_ASSIGN(Store::Start start, store_.start(id));
   const auto run = std::make_shared<TaskRun>(
-      TaskRun::Parts{parts_.database, store_, outcomes_, parts_.endpoints, quota_, parts_.clock,
-                     parts_.random, options_.limits},
+      TaskRun::Parts{parts_.database, store_, outcomes_, parts_.endpoints, permissions_, quota_,
+                     parts_.clock, parts_.random, options_.limits},
       std::move(start));
   {
     const std::lock_guard lock(mutex_);

@@ -145,7 +145,9 @@ std::optional<Error> TaskRun::store_error() {
 Result<endpoints::Endpoint> TaskRun::open(const EndpointId& id,
                                           std::shared_ptr<storage::Storage>& storage) {
   TRY_ASSIGN(endpoints::Endpoint endpoint, parts_.endpoints.get(id));
-  TRY_ASSIGN(storage, parts_.endpoints.open(endpoint), "open endpoint '{}'", endpoint.display_name);
+  // As far as the owner may use it, at every file: rules may change while the task waits or runs.
+  TRY_ASSIGN(storage, parts_.permissions.open({start_.task.owner, {}}, endpoint),
+             "open endpoint '{}'", endpoint.display_name);
   return endpoint;
 }
 
@@ -194,6 +196,7 @@ Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
   std::shared_ptr<storage::Storage> source, target;
   TRY(open(start_.task.source_endpoint, source));
   TRY_ASSIGN(const endpoints::Endpoint to, open(start_.task.target_endpoint, target));
+  if (start_.task.source_endpoint == start_.task.target_endpoint) source = target;
   open_gate(to);
   engine::RunContext context = given;
   if (gate_) {

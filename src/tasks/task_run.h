@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/thread_annotations.h"
 #include "endpoints/endpoint.h"
+#include "endpoints/permissions.h"
 #include "endpoints/quota.h"
 #include "engine/runner.h"
 #include "tasks/outcome_store.h"
@@ -31,6 +32,7 @@ class TaskRun : private engine::RunObserver {
     Store& store;
     OutcomeStore& outcomes;
     endpoints::Endpoints& endpoints;
+    endpoints::Permissions& permissions;
     endpoints::QuotaLedger& quota;
     Clock& clock;
     Random& random;
