@@ -129,6 +129,15 @@ Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
   TRY_ASSIGN(options.http.tls, tls_of(wherry, listen));
   options.directory = serve_directory(wherry);
   options.endpoint_directory = settings.text("serve.endpoint_directory");
+  options.router.requests_per_second =
+      static_cast<double>(settings.integer("serve.requests_per_second"));
+  options.router.logins_per_second =
+      static_cast<double>(settings.integer("serve.logins_per_second"));
+  const std::string& metrics = settings.text("serve.metrics");
+  using Metrics = server::Server::Metrics;
+  options.metrics = metrics == "all"   ? Metrics::kEverybody
+                    : metrics == "off" ? Metrics::kNobody
+                                       : Metrics::kThisHost;
   return server::Server::start({wherry.database(), wherry.service(), wherry.endpoints(),
                                 wherry.identities(), system_clock(), system_random()},
                                options);

@@ -62,6 +62,12 @@ tasks::LocalServiceOptions service_options(const Options& settings) {
   options.active_tasks = static_cast<std::size_t>(settings.integer("tasks.active"));
   options.active_tasks_per_endpoint =
       static_cast<std::size_t>(settings.integer("tasks.active_per_endpoint"));
+  const auto count = [&settings](std::string_view name) {
+    return static_cast<std::size_t>(settings.integer(name));
+  };
+  options.active_transfers_per_identity = count("serve.active_transfers");
+  options.active_deletes_per_identity = count("serve.active_deletes");
+  options.pending_per_identity = count("serve.pending_tasks");
   options.history = settings.duration("tasks.history");
   options.limits.workers = static_cast<std::size_t>(settings.integer("transfer.workers"));
   options.limits.group_age = settings.duration("transfer.group_age");

@@ -54,6 +54,11 @@ bool WorkerPool::try_submit(std::function<void()> work) {
   return true;
 }
 
+std::size_t WorkerPool::queued() {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
 void WorkerPool::wait_idle() {
   CHECK(current_pool != this);
   std::unique_lock lock(mutex_);

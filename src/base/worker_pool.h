@@ -33,6 +33,8 @@ class WorkerPool {
   // As submit, but returns false at once, without keeping `work`, while the queue is full. For
   // callers that must not wait, work of this pool among them.
   [[nodiscard]] bool try_submit(std::function<void()> work);
+  // How much work waits for a thread.
+  std::size_t queued();
   // Blocks until nothing is queued or running. Must not be called from work of this pool.
   void wait_idle();
 

@@ -12,12 +12,14 @@
 #include "base/check.h"
 #include "base/thread_annotations.h"
 #include "base/worker_pool.h"
+#include "server/rate_limit.h"
 
 namespace wherry::server {
 namespace {
 
 constexpr std::string_view kEndpointParameter = "endpoint_id";
-constexpr std::string_view kRetryAfterSeconds = "2";
+constexpr Duration kRetryAfter = std::chrono::seconds(2);
+constexpr double kBurstSeconds = 4;  // how much of a limit may be saved up
 
 std::vector<std::string_view> components_of(std::string_view path) {
   std::vector<std::string_view> components;
@@ -77,12 +79,27 @@ struct Pending {
   std::vector<std::pair<std::string_view, std::string>> parameters;
   std::optional<Caller> caller;
 
+  const Router::Options* options = nullptr;
+  Duration began{0};  // monotonic
+
   void answer(Response response) {
     allow_other_origins(response);
+    if (options->on_answer) {
+      options->on_answer({request.method, route != nullptr ? route->pattern : std::string_view(),
+                          response.status, options->clock->monotonic() - began});
+    }
     respond(std::move(response));
   }
   void fail(const Failure& failure) {
     answer(route->style(failure, request.request_id, request.path));
+  }
+  void fail_for_now(unsigned status, std::string_view code, std::string message,
+                    Duration wait = kRetryAfter) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    fail({status,
+          std::string(code),
+          std::move(message),
+          {{"Retry-After", std::to_string(seconds)}}});
   }
   void run() { answer(route->run({request, caller ? &*caller : nullptr, std::move(parameters)})); }
 };
@@ -107,6 +124,10 @@ struct Router::State {
   State(std::vector<Route> given, Authenticator& authenticator_in, const Options& options_in)
       : options(options_in),
         authenticator(authenticator_in),
+        requests({options_in.requests_per_second, options_in.requests_per_second * kBurstSeconds},
+                 *options_in.clock),
+        logins({options_in.logins_per_second, options_in.logins_per_second * kBurstSeconds},
+               *options_in.clock),
         storage({options_in.storage_threads, options_in.queue}),
         secrets({options_in.secret_threads, options_in.queue}),
         database({options_in.database_threads, options_in.queue}) {
@@ -125,6 +146,8 @@ struct Router::State {
                     std::vector<std::pair<std::string_view, std::string>>& parameters,
                     std::string& allowed) const;
   void admit(const Shared& pending);
+  // Whether it was refused, because the caller asks too often.
+  bool refused(const Shared& pending, RateLimit& limit, std::string_view who);
   void start_storage(const Shared& pending);
 
   const Options options;
@@ -132,6 +155,8 @@ struct Router::State {
   std::vector<Entry> table;
   std::mutex mutex;
   std::map<std::string, std::size_t> at_storage GUARDED_BY(mutex);  // requests by endpoint
+  RateLimit requests;                                               // by identity
+  RateLimit logins;                                                 // by address
   // In this order: work of the last submits to the first.
   WorkerPool storage;
   WorkerPool secrets;
@@ -182,8 +207,17 @@ void Router::State::admit(const Shared& pending) {
           {403, "PermissionDenied", fmt::format("the token lacks the scope {}", route.scope)});
     }
   }
+  if (pending->caller && refused(pending, requests, pending->caller->identity)) return;
   if (route.work == Work::kStorage) return start_storage(pending);
   pending->run();
+}
+
+bool Router::State::refused(const Shared& pending, RateLimit& limit, std::string_view who) {
+  const auto wait = limit.take(who);
+  if (!wait) return false;
+  pending->fail_for_now(429, "ClientError.TooManyRequests", "you ask too often; ask less often",
+                        *wait);
+  return true;
 }
 
 void Router::State::start_storage(const Shared& pending) {
@@ -212,10 +246,7 @@ void Router::State::start_storage(const Shared& pending) {
   });
   if (started) return;
   leave();
-  pending->fail({503,
-                 "ServiceUnavailable",
-                 "too many requests wait for storage",
-                 {{"Retry-After", std::string(kRetryAfterSeconds)}}});
+  pending->fail_for_now(503, "ServiceUnavailable", "too many requests wait for storage");
 }
 
 Router::Router(std::vector<Route> routes, Authenticator& authenticator, const Options& options)
@@ -227,6 +258,8 @@ void Router::handle(Request request, Respond respond) {
   const auto pending = std::make_shared<Pending>();
   pending->request = std::move(request);
   pending->respond = std::move(respond);
+  pending->options = &state_->options;
+  pending->began = state_->options.clock->monotonic();
   std::string allowed;
   pending->route = state_->find(pending->request, pending->parameters, allowed);
   if (pending->route == nullptr) {
@@ -244,12 +277,14 @@ void Router::handle(Request request, Respond respond) {
                                           asked.request_id, asked.path));
   }
   const bool is_costly = pending->route->work == Work::kSecrets;
+  if (is_costly && state_->refused(pending, state_->logins, pending->request.peer)) return;
   WorkerPool& pool = is_costly ? state_->secrets : state_->database;
   if (pool.try_submit([this, pending] { state_->admit(pending); })) return;
-  pending->fail({503,
-                 "ServiceUnavailable",
-                 "too many requests wait",
-                 {{"Retry-After", std::string(kRetryAfterSeconds)}}});
+  pending->fail_for_now(503, "ServiceUnavailable", "too many requests wait");
+}
+
+RouterQueues Router::queues() {
+  return {state_->database.queued(), state_->storage.queued(), state_->secrets.queued()};
 }
 
 std::string Router::markdown() const {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "server/caller.h"
 #include "server/error_document.h"
 #include "server/http.h"
@@ -41,6 +42,20 @@ struct Route {
   std::function<Response(const Call&)> run;
 };
 
+struct Answered {
+  Method method = Method::kGet;
+  std::string_view pattern;  // of the route; empty: there was none
+  unsigned status = 0;
+  Duration took{0};
+};
+
+// Work that waits for a thread.
+struct RouterQueues {
+  std::size_t database = 0;
+  std::size_t storage = 0;
+  std::size_t secrets = 0;
+};
+
 // Safe for concurrent calls. Routes run on worker threads of its own.
 class Router {
  public:
@@ -51,6 +66,13 @@ class Router {
     std::size_t queue = 256;               // of each kind of work; beyond, 503 with Retry-After
     std::size_t storage_per_endpoint = 4;  // at once; beyond, 502: so that an endpoint that hangs
                                            // leaves threads to the others
+    // Beyond, 429 with Retry-After. Of one identity; and of one address, where passwords and
+    // secrets are checked. 0: no limit.
+    double requests_per_second = 0;
+    double logins_per_second = 0;
+    // Told of each answer; must not block. May be empty.
+    std::function<void(const Answered&)> on_answer = {};
+    Clock* clock = &system_clock();  // for the limits and the time taken; outlives the router
   };
   // `authenticator` outlives it.
   Router(std::vector<Route> routes, Authenticator& authenticator, const Options& options);
@@ -62,6 +84,7 @@ class Router {
   void handle(Request request, Respond respond);
   // The table as Markdown, in its own order.
   std::string markdown() const;
+  RouterQueues queues();
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
+#include "server/metrics.h"
 #include "server/signing_key.h"
 #include "server/timer_loop.h"
 #include "server/timer_routes.h"
@@ -25,14 +26,22 @@ Route open_route(const AuthRoute& route) {
           [run = route.run](const Call& call) { return run(call.request); }};
 }
 
+Response plain_text(std::string text, std::string type = "text/plain; charset=utf-8") {
+  Response response;
+  response.content_type = std::move(type);
+  response.body = std::move(text);
+  return response;
+}
+
+// A proxy on this host asks for others, and says so.
+bool is_of_this_host(const Request& request) {
+  return (request.peer.starts_with("127.") || request.peer == "::1") &&
+         request.header("x-forwarded-for") == nullptr && request.header("forwarded") == nullptr;
+}
+
 // Says that the process is there; what is behind it, the metrics tell.
 Route health_route() {
-  const auto run = [](const Call&) {
-    Response response;
-    response.content_type = "text/plain; charset=utf-8";
-    response.body = "ok\n";
-    return response;
-  };
+  const auto run = [](const Call&) { return plain_text("ok\n"); };
   return {
       Method::kGet, "/healthz", "", Work::kDatabase, transfer_error, "Whether the service answers.",
       run};
@@ -58,7 +67,7 @@ class WholeServer : public Server {
                      [&identities = parts.identities](const std::string& owner) {
                        return find_owner(identities, owner);
                      }}),
-        router_(routes(parts, options), tokens_, options.router) {}
+        router_(routes(parts, options), tokens_, counted(options.router)) {}
 
   Result<void> listen(const HttpServer::Options& options) {
     TRY_ASSIGN(http_, HttpServer::start(options, [this](Request request, Respond respond) {
@@ -92,6 +101,7 @@ class WholeServer : public Server {
     TransferParts transfer = transfer_parts(parts);
     transfer.endpoint_directory = options.endpoint_directory;
     std::vector<Route> all = {health_route()};
+    if (options.metrics != Metrics::kNobody) all.push_back(metrics_route(parts, options.metrics));
     for (const AuthRoute& route :
          auth_routes({parts.identities, tokens_, *key_, parts.clock, parts.random}))
       all.push_back(open_route(route));
@@ -103,7 +113,35 @@ class WholeServer : public Server {
     return all;
   }
 
+  Router::Options counted(Router::Options options) {
+    options.on_answer = [this](const Answered& answered) { request_metrics_.add(answered); };
+    return options;
+  }
+
+  Result<std::string> metrics(const Parts& parts) {
+    TRY_ASSIGN(const std::string of_tasks, task_metrics(parts.service, parts.endpoints));
+    return of_tasks + queue_metrics(router_.queues()) + request_metrics_.text();
+  }
+
+  Route metrics_route(const Parts& parts, Server::Metrics told) {
+    const auto run = [this, parts, told](const Call& call) {
+      if (told == Server::Metrics::kThisHost && !is_of_this_host(call.request)) {
+        return transfer_error({403, "PermissionDenied",
+                               "metrics are told to this host only, unless serve.metrics says"
+                               " otherwise"},
+                              call.request.request_id, call.request.path);
+      }
+      auto text = metrics(parts);
+      if (!text) return refusal(call, text.error(), api::Situation::kGeneral);
+      return plain_text(*std::move(text), "text/plain; version=0.0.4; charset=utf-8");
+    };
+    return {
+        Method::kGet, "/metrics", "", Work::kDatabase, transfer_error, "Counters for Prometheus.",
+        run};
+  }
+
   // In this order: what is used lives longer.
+  RequestMetrics request_metrics_;
   const std::unique_ptr<SigningKey> key_;
   Tokens tokens_;
   endpoints::Bookmarks bookmarks_;

@@ -24,10 +24,13 @@ class Server {
     Clock& clock;
     Random& random;
   };
+  // Who is answered at /metrics.
+  enum class Metrics { kThisHost, kEverybody, kNobody };
   struct Options {
     HttpServer::Options http;
     std::string directory;           // of keys and certificates; made (0700) if it is missing
     std::string endpoint_directory;  // see TransferParts
+    Metrics metrics = Metrics::kThisHost;
     Router::Options router;
   };
 

@@ -39,6 +39,17 @@ SubmissionId lower_case(SubmissionId id) {
   return id;
 }
 
+const EndpointId& written_endpoint(const Task& task) {
+  return task.type == TaskType::kDelete ? task.source_endpoint : task.target_endpoint;
+}
+
+void add_moved(std::map<EndpointId, LocalService::Moved>& all, const TaskRun& run) {
+  LocalService::Moved& moved = all[written_endpoint(run.task())];
+  moved.files += run.progress().files_done + run.progress().removed;
+  moved.bytes += run.progress().bytes_moved;
+  moved.faults += run.progress().faults;
+}
+
 class Service : public LocalService {
  public:
   Service(const Parts& parts, const LocalServiceOptions& options, Execution execution)
@@ -106,6 +117,7 @@ class Service : public LocalService {
   }
   Result<std::optional<std::string>> host_directory(const EndpointId& endpoint) override;
 
+  std::map<EndpointId, Moved> moved() override;
   Result<Task> run(const TaskId& id, std::stop_token stop) override;
   Result<void> take_over(const TaskId& id) override { return store_.take_over(id); }
   std::shared_ptr<const engine::Progress> progress(const TaskId& id) override;
@@ -124,6 +136,7 @@ class Service : public LocalService {
  private:
   template <class Request>
   Result<Submitted> submit_valid(const Request& request, Task task);
+  Result<void> refuse_too_many(const std::string& owner);
   Result<Duration> usual_time(const Task& task);
   std::vector<std::shared_ptr<TaskRun>> runs();
   Result<std::shared_ptr<TaskRun>> begin(const TaskId& id);
@@ -145,6 +158,7 @@ class Service : public LocalService {
   std::mutex mutex_;
   std::map<TaskId, std::shared_ptr<TaskRun>> runs_ GUARDED_BY(mutex_);
   std::map<TaskId, Duration> not_before_ GUARDED_BY(mutex_);  // monotonic
+  std::map<EndpointId, Moved> moved_ GUARDED_BY(mutex_);      // by runs that have ended
   std::optional<Duration> purged_;                            // of the loop's thread
   std::mutex step_mutex_;                                     // one step at a time
   std::stop_source stop_;  // of the tasks that the scheduler started
@@ -172,6 +186,7 @@ Result<Submitted> Service::submit_valid(const Request& request, Task task) {
   // Before what would tell a stranger about the endpoints.
   TRY(check_access(request, parts_.endpoints, permissions_));
   TRY(validate(request, parts_.endpoints, now));
+  TRY(refuse_too_many(request.owner));
   task.id = new_uuid(parts_.random);
   task.state = TaskState::kActive;
   task.owner = request.owner;
@@ -190,6 +205,18 @@ Result<Submitted> Service::submit_valid(const Request& request, Task task) {
              "store the task");
   if (execution_ == Execution::kAll) loop_.wake();
   return submitted;
+}
+
+Result<void> Service::refuse_too_many(const std::string& owner) {
+  if (options_.pending_per_identity == 0 || !is_uuid(owner)) return {};
+  TaskFilter filter;
+  filter.owner = owner;
+  filter.states = {TaskState::kActive};
+  TRY_ASSIGN(const std::uint64_t pending, store_.count(filter));
+  if (pending < options_.pending_per_identity) return {};
+  return make_error(
+      Code::kConflict,
+      "you have {} tasks that have not ended, which is the most; wait for one of them", pending);
 }
 
 // How long a task may take whose request does not say.
@@ -296,6 +323,16 @@ std::vector<std::shared_ptr<TaskRun>> Service::runs() {
   return runs;
 }
 
+std::map<EndpointId, LocalService::Moved> Service::moved() {
+  const std::lock_guard lock(mutex_);
+  auto moved = moved_;
+  for (const auto& [id, run] : runs_) {
+    add_moved(moved, *run);
+    ++moved[written_endpoint(run->task())].running;
+  }
+  return moved;
+}
+
 std::shared_ptr<const engine::Progress> Service::progress(const TaskId& id) {
   const std::lock_guard lock(mutex_);
   const auto found = runs_.find(id);
@@ -323,6 +360,7 @@ Result<void> Service::conduct(const std::shared_ptr<TaskRun>& run, std::stop_tok
   const TaskId& id = run->task().id;
   {
     const std::lock_guard lock(mutex_);
+    add_moved(moved_, *run);
     runs_.erase(id);
     if (!done) not_before_[id] = parts_.clock.monotonic() + kPauseAfterError;
   }
@@ -372,7 +410,9 @@ Result<std::size_t> Service::step() {
   }
   std::size_t started = 0;
   for (const TaskId& id : choose_tasks(
-           waiting, running, {options_.active_tasks, options_.active_tasks_per_endpoint})) {
+           waiting, running,
+           {options_.active_tasks, options_.active_tasks_per_endpoint,
+            options_.active_transfers_per_identity, options_.active_deletes_per_identity})) {
     auto run = begin(id);
     if (run) {
       start(*run);

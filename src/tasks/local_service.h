@@ -3,6 +3,7 @@
 // Several processes may share the database; a task is run by the one that holds its claim.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,10 @@ struct LocalServiceOptions {
   std::size_t active_tasks = 4;  // run at once by this process
   std::size_t active_tasks_per_endpoint = 2;
   engine::RunLimits limits;
+  // For each identity of the service; not for local users. 0: no bound.
+  std::size_t active_transfers_per_identity = 0;
+  std::size_t active_deletes_per_identity = 0;
+  std::size_t pending_per_identity = 0;  // that have not ended; more are refused (kConflict)
   Duration history = std::chrono::hours(24 * 30);  // how long ended tasks are kept; 0: for ever
 };
 
@@ -50,6 +55,14 @@ class LocalService : public TransferService {
   // Ends the claim of a process on another host, which the caller knows to be dead: then the task
   // can be run here. kConflict if a live process of this host holds it.
   virtual Result<void> take_over(const TaskId& id) = 0;
+  // What this process has done since it began, by the endpoint that was written to or deleted from.
+  struct Moved {
+    std::uint64_t files = 0;
+    ByteCount bytes = 0;  // repeats count again
+    std::uint64_t faults = 0;
+    std::size_t running = 0;  // tasks, now
+  };
+  virtual std::map<EndpointId, Moved> moved() = 0;
   // How many tasks the filter lets pass, whatever its limit and offset.
   virtual Result<std::uint64_t> count_tasks(const TaskFilter& filter) = 0;
   // Live counters of a task that this process runs; null otherwise. Valid while held.

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <tuple>
 
+#include "base/random.h"
+
 namespace wherry::tasks {
 namespace {
 
@@ -15,13 +17,15 @@ class Load {
   void add(const SchedulerTask& task) {
     ++total_;
     ++owners_[task.owner];
+    ++kinds_[kind_of(task)];
     ++endpoints_[task.source_endpoint];
     if (has_second_endpoint(task)) ++endpoints_[task.target_endpoint];
   }
 
   bool is_full(const SchedulerLimits& limits) const { return total_ >= limits.tasks; }
   bool has_room(const SchedulerTask& task, const SchedulerLimits& limits) const {
-    return count(endpoints_, task.source_endpoint) < limits.tasks_per_endpoint &&
+    return is_owed(task, limits) &&
+           count(endpoints_, task.source_endpoint) < limits.tasks_per_endpoint &&
            (!has_second_endpoint(task) ||
             count(endpoints_, task.target_endpoint) < limits.tasks_per_endpoint);
   }
@@ -30,6 +34,16 @@ class Load {
  private:
   using Counters = std::map<std::string, std::size_t>;
 
+  static bool is_delete(const SchedulerTask& task) { return task.target_endpoint.empty(); }
+  static std::string kind_of(const SchedulerTask& task) {
+    return (is_delete(task) ? "delete " : "transfer ") + task.owner;
+  }
+  // Whether its owner may have one more of the kind under way.
+  bool is_owed(const SchedulerTask& task, const SchedulerLimits& limits) const {
+    const std::size_t most =
+        is_delete(task) ? limits.deletes_per_identity : limits.transfers_per_identity;
+    return most == 0 || !is_uuid(task.owner) || count(kinds_, kind_of(task)) < most;
+  }
   static bool has_second_endpoint(const SchedulerTask& task) {
     return !task.target_endpoint.empty() && task.target_endpoint != task.source_endpoint;
   }
@@ -40,6 +54,7 @@ class Load {
 
   std::size_t total_ = 0;
   Counters owners_;
+  Counters kinds_;  // transfers and deletes of each owner
   Counters endpoints_;
 };
 

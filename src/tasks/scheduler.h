@@ -20,6 +20,9 @@ namespace wherry::tasks {
 struct SchedulerLimits {
   std::size_t tasks = 4;
   std::size_t tasks_per_endpoint = 2;
+  // Of each identity of the service; local users have no such bound. 0: none.
+  std::size_t transfers_per_identity = 0;
+  std::size_t deletes_per_identity = 0;
 };
 
 // What the decision depends on, of a task that waits or runs.

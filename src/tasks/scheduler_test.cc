@@ -41,6 +41,19 @@ TEST(Scheduler, WhoHasTasksUnderWayIsBehindWhoHasNone) {
               ElementsAre("b1"));
 }
 
+TEST(Scheduler, AnIdentityHasNoMoreOfAKindUnderWayThanItIsOwed) {
+  const std::string ada = "0f0b7cbb-3a59-4a3c-9d5c-0d1f6b1f2a01";
+  SchedulerTask deletion = waiting("d", ada, 4);
+  deletion.target_endpoint.clear();
+  const SchedulerTask tasks[] = {waiting("a1", ada, 1), waiting("a2", ada, 2), deletion,
+                                 waiting("r1", "root", 5), waiting("r2", "root", 6)};
+  const SchedulerTask running[] = {waiting("a0", ada, 0)};
+  SchedulerLimits limits = kRoomy;
+  limits.transfers_per_identity = 2;
+  limits.deletes_per_identity = 1;
+  EXPECT_THAT(choose_tasks(tasks, running, limits), ElementsAre("r1", "a1", "r2", "d"));
+}
+
 TEST(Scheduler, NoMoreStartThanThereIsRoomFor) {
   const SchedulerTask tasks[] = {waiting("a", "ada", 1), waiting("b", "ada", 2)};
   const SchedulerTask running[] = {waiting("r", "ada", 0)};

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rate_limit.h"
+
+#include <algorithm>
+
+namespace wherry::server {
+
+std::optional<Duration> RateLimit::take(std::string_view who) {
+  if (options_.per_second <= 0) return std::nullopt;
+  const auto cost = Duration(static_cast<Duration::rep>(1e9 / options_.per_second));
+  const auto saved =
+      Duration(static_cast<Duration::rep>(options_.burst * 1e9 / options_.per_second));
+  const std::lock_guard lock(mutex_);
+  const Duration now = clock_.monotonic();
+  auto found = paid_until_.find(who);
+  if (found == paid_until_.end()) {
+    if (paid_until_.size() >= options_.remembered) forget_rested(now - saved);
+    const bool has_room = paid_until_.size() < options_.remembered;
+    found = paid_until_.emplace(has_room ? std::string(who) : std::string(), now - saved).first;
+  }
+  const Duration paid = std::max(found->second, now - saved) + cost;
+  if (paid > now) return paid - now;
+  found->second = paid;
+  return std::nullopt;
+}
+
+void RateLimit::forget_rested(Duration rested_since) {
+  std::erase_if(paid_until_,
+                [rested_since](const auto& entry) { return entry.second <= rested_since; });
+}
+
+}  // namespace wherry::server
