@@ -138,9 +138,10 @@ Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
   options.metrics = metrics == "all"   ? Metrics::kEverybody
                     : metrics == "off" ? Metrics::kNobody
                                        : Metrics::kThisHost;
-  return server::Server::start({wherry.database(), wherry.service(), wherry.endpoints(),
-                                wherry.identities(), system_clock(), system_random()},
-                               options);
+  return server::Server::start(
+      {wherry.database(), wherry.service(), wherry.endpoints(), wherry.permissions(),
+       wherry.identities(), system_clock(), system_random()},
+      options);
 }
 
 Result<FirstClient> first_client(Wherry& wherry) {

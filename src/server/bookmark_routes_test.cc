@@ -49,7 +49,7 @@ TEST_F(BookmarkRoutesTest, ANameThatIsTakenIsTold) {
 
 TEST_F(BookmarkRoutesTest, AnEndpointThatIsNotThereForTheCallerIsNotFound) {
   EXPECT_EQ(code(create("data", "11111111-0000-4000-8000-000000000009")), "EndpointNotFound");
-  caller_.identity = "bob";
+  caller_.identity = "11111111-0000-4000-8000-00000000000b";
   EXPECT_EQ(code(create("data", world_.source)), "EndpointNotFound");
 }
 

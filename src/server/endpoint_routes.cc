@@ -5,6 +5,7 @@
 #include <set>
 
 #include "api/json.h"
+#include "api/paths.h"
 #include "api/requests.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -16,6 +17,7 @@ namespace {
 namespace json = boost::json;
 using endpoints::Endpoint;
 using endpoints::EndpointId;
+using endpoints::Role;
 
 constexpr std::uint64_t kMostEndpoints = 100;  // on one page
 constexpr std::uint64_t kMostFound = 1000;     // a search goes no further
@@ -29,15 +31,26 @@ std::string owner_string(Identities& identities, const std::string& owner) {
   return owner;
 }
 
-json::object document_of(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<json::object> document_of(const TransferParts& parts, const Call& call,
+                                 const Endpoint& endpoint) {
   api::EndpointView view;
   view.owner_string = owner_string(parts.identities, endpoint.owner);
-  if (endpoint.owner == call.caller->identity) view.roles = {"administrator"};
+  TRY_ASSIGN(const auto roles,
+             parts.permissions.effective_roles(principal_of(*call.caller), endpoint));
+  for (const Role::Kind role : roles) view.roles.emplace_back(to_string(role));
+  view.is_public = endpoint.is_public;
+  view.is_shareable = endpoint.host_endpoint.empty();
+  view.has_access_rules = true;
+  if (!endpoint.host_endpoint.empty()) {
+    const auto host = parts.endpoints.get(endpoint.host_endpoint);
+    view.host = api::EndpointView::Host{endpoint.host_endpoint, host ? host->display_name : "",
+                                        api::directory_text(endpoint.host_path)};
+  }
   return api::endpoint_document(endpoint, view);
 }
 
 Result<Response> show(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
-  json::object document = document_of(parts, call, endpoint);
+  TRY_ASSIGN(json::object document, document_of(parts, call, endpoint));
   api::keep_fields(document, api::parse_field_names(query_text(call, "fields")));
   return json_answer(document);
 }
@@ -59,6 +72,18 @@ Result<std::set<EndpointId>> endpoints_of_tasks(const TransferParts& parts, cons
   return ids;
 }
 
+using Relations = endpoints::Permissions::Relations;
+
+bool is_shared_with(const Relations& relations, const Endpoint& endpoint) {
+  return std::binary_search(relations.shared.begin(), relations.shared.end(), endpoint.id);
+}
+bool is_administered(const Relations& relations, const Endpoint& endpoint) {
+  const auto found = relations.roles.find(endpoint.id);
+  return found != relations.roles.end() &&
+         std::find(found->second.begin(), found->second.end(), Role::Kind::kAdministrator) !=
+             found->second.end();
+}
+
 using Wanted = std::function<bool(const Endpoint&)>;
 
 // What `filter_scope` lets pass of what is there for the caller.
@@ -77,8 +102,21 @@ Result<Wanted> scope_of(const TransferParts& parts, const Call& call) {
     return Wanted([](const Endpoint&) { return true; });
   }
   if (scope == "hide-no-permissions") return Wanted([](const Endpoint&) { return true; });
-  if (scope == "my-endpoints" || scope == "my-gcp-endpoints" || scope == "administered-by-me")
+  if (scope == "my-endpoints" || scope == "my-gcp-endpoints")
     return Wanted([self](const Endpoint& endpoint) { return endpoint.owner == self; });
+  if (scope == "shared-by-me") {
+    return Wanted([self](const Endpoint& endpoint) {
+      return endpoint.owner == self && !endpoint.host_endpoint.empty();
+    });
+  }
+  if (scope == "shared-with-me" || scope == "administered-by-me") {
+    TRY_ASSIGN(auto relations, parts.permissions.relations(principal_of(*call.caller)));
+    return Wanted([self, relations = std::move(relations),
+                   by_rule = scope == "shared-with-me"](const Endpoint& endpoint) {
+      return by_rule ? is_shared_with(relations, endpoint) && endpoint.owner != self
+                     : is_administered(relations, endpoint) || endpoint.owner == self;
+    });
+  }
   if (scope == "recently-used" || scope == "in-use") {
     TRY_ASSIGN(auto ids, endpoints_of_tasks(parts, call, scope == "in-use"));
     return Wanted(
@@ -97,15 +135,17 @@ Result<Response> search(const TransferParts& parts, const Call& call) {
   const std::string owner = query_text(call, "filter_owner_id");
   TRY_ASSIGN(std::vector<Endpoint> found,
              parts.endpoints.search(query_text(call, "filter_fulltext"), SIZE_MAX, 0));
+  TRY_ASSIGN(found, parts.permissions.visible(principal_of(*call.caller), std::move(found)));
+  const std::string host = query_text(call, "filter_host_endpoint");
   std::erase_if(found, [&](const Endpoint& endpoint) {
-    return endpoint.owner != call.caller->identity || !is_wanted(endpoint) ||
-           (!owner.empty() && endpoint.owner != owner);
+    return !is_wanted(endpoint) || (!owner.empty() && endpoint.owner != owner) ||
+           (!host.empty() && endpoint.host_endpoint != host);
   });
   if (found.size() > kMostFound) found.resize(kMostFound);
   const std::uint64_t total = found.size();
   json::array data;
   for (const Endpoint& endpoint : cut(std::move(found), window)) {
-    json::object document = document_of(parts, call, endpoint);
+    TRY_ASSIGN(json::object document, document_of(parts, call, endpoint));
     document["_rank"] = 1.0;
     data.push_back(std::move(document));
   }
@@ -115,8 +155,10 @@ Result<Response> search(const TransferParts& parts, const Call& call) {
 
 // ---- change
 
-Result<void> require_administrator(const Call& call, const Endpoint& endpoint) {
-  if (endpoint.owner == call.caller->identity) return {};
+Result<void> require_administrator(const TransferParts& parts, const Call& call,
+                                   const Endpoint& endpoint) {
+  TRY_ASSIGN(const auto grants, parts.permissions.grants(principal_of(*call.caller), endpoint));
+  if (grants->is_administrator()) return {};
   return make_error(Code::kDenied, "only an administrator of '{}' may do this",
                     endpoint.display_name);
 }
@@ -131,6 +173,7 @@ Result<Response> create(const TransferParts& parts, const Call& call) {
                           ? "this service makes no endpoints on request"
                           : "the place of an endpoint is chosen on the service's host");
   }
+  creation.endpoint.is_public = creation.is_public;
   creation.endpoint.owner = call.caller->identity;
   creation.endpoint.location =
       fmt::format("{}/{}", parts.endpoint_directory, new_uuid(parts.random));
@@ -141,7 +184,7 @@ Result<Response> create(const TransferParts& parts, const Call& call) {
 }
 
 Result<Response> change(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
-  TRY(require_administrator(call, endpoint));
+  TRY(require_administrator(parts, call, endpoint));
   TRY_ASSIGN(const json::object body, body_of(call));
   TRY_ASSIGN(const endpoints::EndpointChange wanted, api::read_endpoint_change(body));
   TRY(parts.endpoints.update(endpoint.id, wanted));
@@ -149,28 +192,31 @@ Result<Response> change(const TransferParts& parts, const Call& call, const Endp
 }
 
 Result<Response> remove(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
-  TRY(require_administrator(call, endpoint));
+  TRY(require_administrator(parts, call, endpoint));
   TRY(parts.endpoints.remove(endpoint.id));
   return result_answer(call, "Deleted", "Endpoint deleted successfully");
 }
 
 // ---- its servers: one, which is this service
 
-json::object server_of(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
-  return document_of(parts, call, endpoint).at("DATA").as_array().front().as_object();
+Result<json::object> server_of(const TransferParts& parts, const Call& call,
+                               const Endpoint& endpoint) {
+  TRY_ASSIGN(const json::object document, document_of(parts, call, endpoint));
+  return document.at("DATA").as_array().front().as_object();
 }
 
 Result<Response> list_servers(const TransferParts& parts, const Call& call,
                               const Endpoint& endpoint) {
-  json::object document =
-      api::whole_list("endpoint_server_list", json::array{server_of(parts, call, endpoint)});
+  TRY_ASSIGN(const json::object server, server_of(parts, call, endpoint));
+  json::object document = api::whole_list("endpoint_server_list", json::array{server});
   document["endpoint"] = endpoint.id;
   return json_answer(document);
 }
 
 Result<Response> show_server(const TransferParts& parts, const Call& call,
                              const Endpoint& endpoint) {
-  if (call.parameter("server_id") == "1") return json_answer(server_of(parts, call, endpoint));
+  TRY_ASSIGN(const json::object server, server_of(parts, call, endpoint));
+  if (call.parameter("server_id") == "1") return json_answer(server);
   return make_error(Code::kNotFound, "'{}' has one server, of the id 1", endpoint.display_name);
 }
 

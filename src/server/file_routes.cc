@@ -14,6 +14,7 @@ namespace {
 namespace json = boost::json;
 using api::Situation;
 using endpoints::Endpoint;
+using endpoints::Right;
 using tasks::FileInfo;
 
 constexpr std::uint64_t kMostFiles = 100'000;
@@ -26,6 +27,11 @@ Result<RelPath> path_of(const Call& call, const Endpoint& endpoint) {
                       "local_user cannot be chosen: this service has one; leave it out");
   }
   return api::read_path(query_text(call, "path", "~/"), endpoint.default_directory);
+}
+
+Result<void> require(const TransferParts& parts, const Call& call, const Endpoint& endpoint,
+                     const RelPath& path, Right right) {
+  return parts.permissions.check(principal_of(*call.caller), endpoint, path, right);
 }
 
 // What makes no sense is the client's fault, not the endpoint's.
@@ -68,6 +74,7 @@ Result<Response> list(const TransferParts& parts, const Call& call, const Endpoi
   if (!path) return bad_request(call, path.error());
   const auto look = look_of(call);
   if (!look) return bad_request(call, look.error());
+  TRY(require(parts, call, endpoint, *path, Right::kRead));
   TRY_ASSIGN(std::vector<FileInfo> files, parts.service.list(endpoint.id, *path));
   TRY_ASSIGN(const auto storage, parts.endpoints.open(endpoint));
   choose(files, *look);
@@ -80,6 +87,7 @@ Result<Response> list(const TransferParts& parts, const Call& call, const Endpoi
 Result<Response> stat(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
   const auto path = path_of(call, endpoint);
   if (!path) return bad_request(call, path.error());
+  TRY(require(parts, call, endpoint, *path, Right::kRead));
   TRY_ASSIGN(const FileInfo file, parts.service.stat(endpoint.id, *path));
   return json_answer(api::file_document(file));
 }
@@ -90,6 +98,7 @@ Result<Response> make_directory(const TransferParts& parts, const Call& call,
   if (!body) return bad_request(call, body.error());
   const auto path = api::read_make_directory(*body, endpoint.default_directory);
   if (!path) return bad_request(call, path.error());
+  TRY(require(parts, call, endpoint, *path, Right::kWrite));
   TRY(parts.service.make_directory(endpoint.id, *path));
   return result_answer(call, "DirectoryCreated", "The directory was created successfully",
                        "mkdir_result", 202);
@@ -100,6 +109,8 @@ Result<Response> rename(const TransferParts& parts, const Call& call, const Endp
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_rename(*body, endpoint.default_directory);
   if (!request) return bad_request(call, request.error());
+  for (const RelPath* path : {&request->from, &request->to})
+    TRY(require(parts, call, endpoint, *path, Right::kWrite));
   TRY(parts.service.rename(endpoint.id, request->from, request->to));
   return result_answer(call, "FileRenamed", "File or directory renamed successfully");
 }
@@ -110,6 +121,7 @@ Result<Response> make_symlink(const TransferParts& parts, const Call& call,
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_symlink(*body, endpoint.default_directory);
   if (!request) return bad_request(call, request.error());
+  TRY(require(parts, call, endpoint, request->path, Right::kWrite));
   TRY(parts.service.make_symlink(endpoint.id, request->path, request->target));
   return result_answer(call, "SymlinkCreated", "The symlink was created successfully",
                        "symlink_result", 202);

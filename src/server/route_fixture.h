@@ -25,7 +25,8 @@ class RouteFixture : public testing::Test {
     caller_.identity = "ada";  // whose the endpoints are
   }
   TransferParts parts() {
-    return {*world_.service, *world_.endpoints, *identities_, world_.clock, world_.random};
+    return {*world_.service, *world_.endpoints, permissions_,
+            *identities_,    world_.clock,      world_.random};
   }
 
   struct Asked {
@@ -57,6 +58,8 @@ class RouteFixture : public testing::Test {
   }
 
   tasks::TestWorld world_;
+  endpoints::Permissions permissions_{*world_.database, *world_.endpoints, world_.clock,
+                                      world_.random};
   std::unique_ptr<Identities> identities_;
   std::vector<Route> routes_;
   Caller caller_;

@@ -56,11 +56,15 @@ Route task_route(const TransferParts& parts, const RouteHead& head, TaskAction a
                         });
 }
 
+endpoints::Principal principal_of(const Caller& caller) { return {caller.identity, caller.groups}; }
+
 Result<endpoints::Endpoint> visible_endpoint(const TransferParts& parts, const Caller& caller,
                                              const endpoints::EndpointId& id) {
   auto endpoint = parts.endpoints.get(lower_case(id));
   if (!endpoint && endpoint.error().code != Code::kNotFound) return endpoint;
-  if (!endpoint || endpoint->owner != caller.identity) return no_such_endpoint(id);
+  if (!endpoint) return no_such_endpoint(id);
+  TRY_ASSIGN(const bool is_visible, parts.permissions.is_visible(principal_of(caller), *endpoint));
+  if (!is_visible) return no_such_endpoint(id);
   return endpoint;
 }
 

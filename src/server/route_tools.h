@@ -16,7 +16,7 @@
 #include "api/filter.h"
 #include "base/clock.h"
 #include "base/random.h"
-#include "endpoints/endpoint.h"
+#include "endpoints/permissions.h"
 #include "server/identities.h"
 #include "server/router.h"
 #include "tasks/local_service.h"
@@ -30,6 +30,7 @@ inline constexpr std::string_view kTransferScope =
 struct TransferParts {
   tasks::LocalService& service;
   endpoints::Endpoints& endpoints;
+  endpoints::Permissions& permissions;
   Identities& identities;
   Clock& clock;
   Random& random;
@@ -59,6 +60,7 @@ Route transfer_route(const RouteHead& head, Action action);
 Route endpoint_route(const TransferParts& parts, const RouteHead& head, EndpointAction action);
 Route task_route(const TransferParts& parts, const RouteHead& head, TaskAction action);
 
+endpoints::Principal principal_of(const Caller& caller);
 // kNotFound unless the endpoint exists for the caller.
 Result<endpoints::Endpoint> visible_endpoint(const TransferParts& parts, const Caller& caller,
                                              const endpoints::EndpointId& id);

@@ -86,7 +86,8 @@ class WholeServer : public Server {
 
  private:
   static TransferParts transfer_parts(const Parts& parts) {
-    return {parts.service, parts.endpoints, parts.identities, parts.clock, parts.random};
+    return {parts.service,    parts.endpoints, parts.permissions,
+            parts.identities, parts.clock,     parts.random};
   }
   // For timers, whose owner is not there when they run.
   static FindEndpoint find_endpoint(const Parts& parts) {

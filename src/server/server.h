@@ -20,6 +20,7 @@ class Server {
     Database& database;  // migrated with the lists of all modules
     tasks::LocalService& service;
     endpoints::Endpoints& endpoints;
+    endpoints::Permissions& permissions;
     Identities& identities;
     Clock& clock;
     Random& random;

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/transfer_routes.h"
+
+#include <gmock/gmock.h>
+
+#include "server/route_fixture.h"
+
+namespace wherry::server {
+namespace {
+
+namespace json = boost::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kAda = "5f8f0fbb-3a59-4a3c-9d5c-0d1f6b1f2a01";
+constexpr const char* kBob = "5f8f0fbb-3a59-4a3c-9d5c-0d1f6b1f2a02";
+
+class TransferRoutesTest : public RouteFixture {
+ protected:
+  void SetUp() override {
+    RouteFixture::SetUp();
+    caller_.identity = kAda;
+    for (auto some : {task_routes(parts()), file_routes(parts()), endpoint_routes(parts())})
+      routes_.insert(routes_.end(), some.begin(), some.end());
+    for (const auto& id : {world_.source, world_.target}) share(id, "", kAda);
+    world_.add_source_file("run/a.txt", "alpha");
+    world_.add_source_file("run/.hidden", "");
+    world_.add_source_file("run/sub/b.txt", "beta");
+  }
+  void share(const endpoints::EndpointId& endpoint, const std::string& path, const char* whom,
+             endpoints::Access access = endpoints::Access::kReadWrite) {
+    endpoints::AccessRule rule;
+    rule.endpoint = endpoint;
+    rule.principal = whom;
+    rule.path = RelPath::parse(path).value();
+    rule.access = access;
+    ASSERT_TRUE(permissions_.create_rule(rule));
+  }
+  std::string transfer_body(const std::string& submission) {
+    return json::serialize(
+        json::object{{"DATA_TYPE", "transfer"},
+                     {"submission_id", submission},
+                     {"label", nullptr},
+                     {"source_endpoint", world_.source},
+                     {"destination_endpoint", world_.target},
+                     {"DATA", json::array{json::object{{"DATA_TYPE", "transfer_item"},
+                                                       {"source_path", "/run/"},
+                                                       {"destination_path", "~/copy"},
+                                                       {"recursive", true}}}}});
+  }
+  Response submit(const std::string& submission = "0b2d1c9e-0000-4000-8000-000000000001") {
+    return call(
+        {.method = Method::kPost, .pattern = "/v0.10/transfer", .body = transfer_body(submission)});
+  }
+  std::string task_of(const Response& response) {
+    return std::string(object(response).at("task_id").as_string());
+  }
+  Response ls(std::vector<std::pair<std::string, std::string>> query) {
+    return call({.pattern = "/v0.10/operation/endpoint/{endpoint_id}/ls",
+                 .parameters = {{"endpoint_id", world_.source}},
+                 .query = std::move(query)});
+  }
+  std::vector<std::string> names(const Response& response) {
+    std::vector<std::string> names;
+    const json::object list = object(response);
+    for (const json::value& file : list.at("DATA").as_array())
+      names.emplace_back(file.at("name").as_string());
+    return names;
+  }
+};
+
+TEST_F(TransferRoutesTest, ASubmissionIsAcceptedOnceAndThenADuplicate) {
+  const Response first = submit();
+  EXPECT_EQ(first.status, 202u);
+  EXPECT_EQ(code(first), "Accepted");
+  const Response second = submit();
+  EXPECT_EQ(second.status, 200u);
+  EXPECT_EQ(code(second), "Duplicate");
+  EXPECT_EQ(task_of(first), task_of(second));
+}
+
+TEST_F(TransferRoutesTest, ATaskIsMovedAndTellsWhatItDid) {
+  const std::string id = task_of(submit());
+  EXPECT_EQ(world_.run(id).state, tasks::TaskState::kSucceeded);
+  EXPECT_EQ(world_.target_file("copy/sub/b.txt"), "beta");
+  const auto of_task = [&](const std::string& rest) {
+    return object(
+        call({.pattern = "/v0.10/task/{task_id}" + rest, .parameters = {{"task_id", id}}}));
+  };
+  EXPECT_EQ(of_task("").at("status"), "SUCCEEDED");
+  EXPECT_EQ(of_task("").at("files"), 3);
+  EXPECT_EQ(of_task("/successful_transfers").at("DATA").as_array().size(), 3u);
+  EXPECT_TRUE(of_task("/successful_transfers").at("next_marker").is_null());
+  EXPECT_EQ(of_task("/skipped_errors").at("DATA").as_array().size(), 0u);
+  EXPECT_EQ(of_task("/event_list").at("DATA").as_array().front().at("code"), "SUCCEEDED");
+}
+
+TEST_F(TransferRoutesTest, AnotherUsersTaskDoesNotExist) {
+  const std::string id = task_of(submit());
+  const auto look = [&](const std::string& task) {
+    Response response =
+        call({.pattern = "/v0.10/task/{task_id}", .parameters = {{"task_id", task}}});
+    EXPECT_EQ(response.status, 404u);
+    json::object body = object(response);
+    EXPECT_THAT(std::string(body.at("message").as_string()), HasSubstr(task));
+    return std::string(body.at("code").as_string());
+  };
+  caller_.identity = kBob;
+  EXPECT_EQ(look(id), look("0b2d1c9e-0000-4000-8000-00000000ffff"));
+  const Response cancelled = call({.method = Method::kPost,
+                                   .pattern = "/v0.10/task/{task_id}/cancel",
+                                   .parameters = {{"task_id", id}}});
+  EXPECT_EQ(cancelled.status, 404u);
+  EXPECT_EQ(object(call({.pattern = "/v0.10/task_list"})).at("total"), 0);
+}
+
+TEST_F(TransferRoutesTest, TasksAreListedByFilterOrderAndPage) {
+  for (int i = 1; i <= 3; ++i) {
+    world_.clock.advance(std::chrono::seconds(1));
+    (void)submit(fmt::format("0b2d1c9e-0000-4000-8000-00000000000{}", i));
+  }
+  const auto list = [&](std::vector<std::pair<std::string, std::string>> query) {
+    return object(call({.pattern = "/v0.10/task_list", .query = std::move(query)}));
+  };
+  EXPECT_EQ(list({{"filter", "status:ACTIVE/type:TRANSFER,DELETE"}}).at("total"), 3);
+  EXPECT_EQ(list({{"filter", "status:SUCCEEDED"}}).at("total"), 0);
+  const auto newest = list({{"limit", "1"}, {"orderby", "request_time DESC"}});
+  const auto oldest = list({{"limit", "1"}, {"orderby", "request_time"}, {"fields", "task_id"}});
+  EXPECT_EQ(newest.at("total"), 3);
+  EXPECT_EQ(newest.at("length"), 1);
+  EXPECT_EQ(newest.at("DATA").as_array().front().at("task_id"),
+            list({}).at("DATA").as_array().front().at("task_id"));
+  EXPECT_EQ(oldest.at("DATA").as_array().front().as_object().size(), 2u);  // and DATA_TYPE
+  // What the store cannot match: everything but the named one.
+  const std::string id(oldest.at("DATA").as_array().front().at("task_id").as_string());
+  EXPECT_EQ(list({{"filter", "task_id:!" + id}}).at("total"), 2);
+}
+
+TEST_F(TransferRoutesTest, ATaskIsChangedAndCancelled) {
+  const std::string id = task_of(submit());
+  const auto ask = [&](Method method, const std::string& rest, const std::string& body) {
+    return call({.method = method,
+                 .pattern = "/v0.10/task/{task_id}" + rest,
+                 .parameters = {{"task_id", id}},
+                 .body = body});
+  };
+  EXPECT_EQ(code(ask(Method::kPut, "", R"({"DATA_TYPE":"task","label":"new"})")), "Updated");
+  EXPECT_EQ(world_.service->task(id)->label, "new");
+  EXPECT_EQ(code(ask(Method::kPost, "/cancel", "")), "Canceled");
+  EXPECT_EQ(code(ask(Method::kPost, "/cancel", "")), "TaskComplete");
+  EXPECT_EQ(ask(Method::kPut, "", R"({"label":"late"})").status, 409u);
+}
+
+TEST_F(TransferRoutesTest, ADirectoryIsListedAsAsked) {
+  EXPECT_THAT(names(ls({{"path", "/run"}})), ElementsAre(".hidden", "a.txt", "sub"));
+  EXPECT_THAT(names(ls({{"path", "run/"}, {"show_hidden", "False"}})), ElementsAre("a.txt", "sub"));
+  EXPECT_THAT(names(ls({{"path", "/run"}, {"filter", "type:dir"}, {"filter", "name:~*.txt"}})),
+              ElementsAre("a.txt", "sub"));
+  EXPECT_THAT(names(ls({{"path", "/run"}, {"orderby", "name DESC"}, {"limit", "1"}})),
+              ElementsAre("sub"));
+  EXPECT_EQ(object(ls({{"path", "/run"}})).at("path"), "/run/");
+  EXPECT_EQ(object(ls({{"path", "/run"}, {"limit", "1"}})).at("total"), 3);
+  EXPECT_EQ(code(ls({{"path", "/none"}})), "ClientError.NotFound");
+  EXPECT_EQ(ls({{"path", "/run/../.."}}).status, 400u);
+}
+
+TEST_F(TransferRoutesTest, FilesAreMadeAndRenamedWhereARuleAllows) {
+  const auto ask = [&](const std::string& operation, const std::string& body) {
+    return call({.method = Method::kPost,
+                 .pattern = "/v0.10/operation/endpoint/{endpoint_id}/" + operation,
+                 .parameters = {{"endpoint_id", world_.target}},
+                 .body = body});
+  };
+  EXPECT_EQ(code(ask("mkdir", R"({"path":"/d"})")), "DirectoryCreated");
+  EXPECT_EQ(code(ask("mkdir", R"({"path":"/d"})")), "ExternalError.MkdirFailed.Exists");
+  EXPECT_EQ(code(ask("rename", R"({"old_path":"/d","new_path":"/e"})")), "FileRenamed");
+  EXPECT_EQ(code(ask("symlink", R"({"symlink_target":"e","path":"/link"})")), "SymlinkCreated");
+  caller_.identity = kBob;
+  share(world_.target, "e", kBob, endpoints::Access::kRead);
+  EXPECT_EQ(code(ask("mkdir", R"({"path":"/e/x"})")), "EndpointPermissionDenied");
+}
+
+TEST_F(TransferRoutesTest, AnEndpointExistsForThoseWhoAreNamedInARule) {
+  const auto show = [&] {
+    return call({.pattern = "/v0.10/endpoint/{endpoint_id}",
+                 .parameters = {{"endpoint_id", world_.source}}});
+  };
+  EXPECT_EQ(show().status, 200u);
+  caller_.identity = kBob;
+  EXPECT_EQ(code(show()), "EndpointNotFound");
+  EXPECT_EQ(code(ls({{"path", "/run"}})), "EndpointNotFound");
+  EXPECT_EQ(submit().status, 404u);
+  share(world_.source, "run", kBob, endpoints::Access::kRead);
+  EXPECT_EQ(show().status, 200u);
+  EXPECT_EQ(code(ls({{"path", "/"}})), "EndpointPermissionDenied");
+  EXPECT_EQ(ls({{"path", "/run"}}).status, 200u);
+}
+
+TEST_F(TransferRoutesTest, ASearchFindsWhatIsThereForTheCaller) {
+  const auto search = [&](std::vector<std::pair<std::string, std::string>> query) {
+    return call({.pattern = "/v0.10/endpoint_search", .query = std::move(query)});
+  };
+  EXPECT_EQ(search({}).status, 400u);
+  EXPECT_EQ(object(search({{"filter_fulltext", "LAB"}})).at("DATA").as_array().size(), 1u);
+  EXPECT_EQ(object(search({{"filter_scope", "my-endpoints"}})).at("DATA").as_array().size(), 0u);
+  EXPECT_EQ(object(search({{"filter_scope", "shared-with-me"}})).at("DATA").as_array().size(), 2u);
+  EXPECT_EQ(search({{"filter_scope", "everything"}}).status, 400u);
+  caller_.identity = kBob;
+  EXPECT_EQ(object(search({{"filter_fulltext", "lab"}})).at("DATA").as_array().size(), 0u);
+}
+
+TEST_F(TransferRoutesTest, WhatMakesNoSenseIsRefusedWithAReason) {
+  const auto post = [&](const std::string& body) {
+    return call({.method = Method::kPost, .pattern = "/v0.10/transfer", .body = body});
+  };
+  EXPECT_EQ(post("{").status, 400u);
+  EXPECT_EQ(post("[]").status, 400u);
+  EXPECT_EQ(post(R"({"DATA":7})").status, 400u);
+  json::object empty =
+      json::parse(transfer_body("0b2d1c9e-0000-4000-8000-000000000009")).as_object();
+  empty["DATA"] = json::array();
+  EXPECT_EQ(code(post(json::serialize(empty))), "ClientError.BadRequest.NoTransferItems");
+  EXPECT_EQ(ls({{"path", "/run"}, {"limit", "-1"}}).status, 400u);
+  EXPECT_EQ(ls({{"path", "/run"}, {"show_hidden", "maybe"}}).status, 400u);
+  EXPECT_EQ(ls({{"path", "/run"}, {"local_user", "root"}}).status, 400u);
+}
+
+}  // namespace
+}  // namespace wherry::server
