@@ -141,6 +141,7 @@ Result<endpoints::EndpointChange> read_endpoint_change(const json::object& docum
   TRY(get_change(document, "organization", change.organization));
   TRY(get_change(document, "default_directory", change.default_directory));
   if (change.default_directory) change.default_directory = decode_bytes(*change.default_directory);
+  TRY(members.get("public", change.is_public));
   if (document.contains("keywords")) TRY(get_keywords(document, change.keywords.emplace()));
   TRY(members.get("public", change.is_public));
   return change;

@@ -31,26 +31,8 @@ std::string owner_string(Identities& identities, const std::string& owner) {
   return owner;
 }
 
-Result<json::object> document_of(const TransferParts& parts, const Call& call,
-                                 const Endpoint& endpoint) {
-  api::EndpointView view;
-  view.owner_string = owner_string(parts.identities, endpoint.owner);
-  TRY_ASSIGN(const auto roles,
-             parts.permissions.effective_roles(principal_of(*call.caller), endpoint));
-  for (const Role::Kind role : roles) view.roles.emplace_back(to_string(role));
-  view.is_public = endpoint.is_public;
-  view.is_shareable = endpoint.host_endpoint.empty();
-  view.has_access_rules = true;
-  if (!endpoint.host_endpoint.empty()) {
-    const auto host = parts.endpoints.get(endpoint.host_endpoint);
-    view.host = api::EndpointView::Host{endpoint.host_endpoint, host ? host->display_name : "",
-                                        api::directory_text(endpoint.host_path)};
-  }
-  return api::endpoint_document(endpoint, view);
-}
-
 Result<Response> show(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
-  TRY_ASSIGN(json::object document, document_of(parts, call, endpoint));
+  TRY_ASSIGN(json::object document, endpoint_view(parts, *call.caller, endpoint));
   api::keep_fields(document, api::parse_field_names(query_text(call, "fields")));
   return json_answer(document);
 }
@@ -145,7 +127,7 @@ Result<Response> search(const TransferParts& parts, const Call& call) {
   const std::uint64_t total = found.size();
   json::array data;
   for (const Endpoint& endpoint : cut(std::move(found), window)) {
-    TRY_ASSIGN(json::object document, document_of(parts, call, endpoint));
+    TRY_ASSIGN(json::object document, endpoint_view(parts, *call.caller, endpoint));
     document["_rank"] = 1.0;
     data.push_back(std::move(document));
   }
@@ -201,7 +183,7 @@ Result<Response> remove(const TransferParts& parts, const Call& call, const Endp
 
 Result<json::object> server_of(const TransferParts& parts, const Call& call,
                                const Endpoint& endpoint) {
-  TRY_ASSIGN(const json::object document, document_of(parts, call, endpoint));
+  TRY_ASSIGN(const json::object document, endpoint_view(parts, *call.caller, endpoint));
   return document.at("DATA").as_array().front().as_object();
 }
 
@@ -221,6 +203,23 @@ Result<Response> show_server(const TransferParts& parts, const Call& call,
 }
 
 }  // namespace
+
+Result<json::object> endpoint_view(const TransferParts& parts, const Caller& caller,
+                                   const Endpoint& endpoint) {
+  api::EndpointView view;
+  view.owner_string = owner_string(parts.identities, endpoint.owner);
+  TRY_ASSIGN(const auto roles, parts.permissions.effective_roles(principal_of(caller), endpoint));
+  for (const Role::Kind role : roles) view.roles.emplace_back(to_string(role));
+  view.is_public = endpoint.is_public;
+  view.is_shareable = endpoint.host_endpoint.empty();
+  view.has_access_rules = true;
+  if (!endpoint.host_endpoint.empty()) {
+    const auto host = parts.endpoints.get(endpoint.host_endpoint);
+    view.host = api::EndpointView::Host{endpoint.host_endpoint, host ? host->display_name : "",
+                                        api::directory_text(endpoint.host_path)};
+  }
+  return api::endpoint_document(endpoint, view);
+}
 
 std::vector<Route> endpoint_routes(const TransferParts& parts) {
   const auto of_endpoint = [&parts](const RouteHead& head, auto function) {

@@ -7,6 +7,7 @@
 #include "api/paths.h"
 #include "api/requests.h"
 #include "server/transfer_routes.h"
+#include "tasks/file_operations.h"
 
 namespace wherry::server {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 namespace json = boost::json;
 using api::Situation;
 using endpoints::Endpoint;
-using endpoints::Right;
 using tasks::FileInfo;
 
 constexpr std::uint64_t kMostFiles = 100'000;
@@ -29,9 +29,10 @@ Result<RelPath> path_of(const Call& call, const Endpoint& endpoint) {
   return api::read_path(query_text(call, "path", "~/"), endpoint.default_directory);
 }
 
-Result<void> require(const TransferParts& parts, const Call& call, const Endpoint& endpoint,
-                     const RelPath& path, Right right) {
-  return parts.permissions.check(principal_of(*call.caller), endpoint, path, right);
+// As far as the caller may use it: no symlink leads out of what a rule grants.
+Result<tasks::OpenEndpoint> open(const TransferParts& parts, const Call& call,
+                                 const Endpoint& endpoint) {
+  return tasks::open_endpoint(parts.permissions, principal_of(*call.caller), endpoint);
 }
 
 // What makes no sense is the client's fault, not the endpoint's.
@@ -74,21 +75,20 @@ Result<Response> list(const TransferParts& parts, const Call& call, const Endpoi
   if (!path) return bad_request(call, path.error());
   const auto look = look_of(call);
   if (!look) return bad_request(call, look.error());
-  TRY(require(parts, call, endpoint, *path, Right::kRead));
-  TRY_ASSIGN(std::vector<FileInfo> files, parts.service.list(endpoint.id, *path));
-  TRY_ASSIGN(const auto storage, parts.endpoints.open(endpoint));
+  TRY_ASSIGN(const tasks::OpenEndpoint opened, open(parts, call, endpoint));
+  TRY_ASSIGN(std::vector<FileInfo> files, tasks::list_files(opened, *path));
   choose(files, *look);
   const std::uint64_t total = files.size();
   files = cut(std::move(files), look->window);
-  return json_answer(api::file_list_document(
-      {endpoint.id, *path, storage->traits().symlinks, total, std::span<const FileInfo>(files)}));
+  return json_answer(api::file_list_document({endpoint.id, *path, opened.storage->traits().symlinks,
+                                              total, std::span<const FileInfo>(files)}));
 }
 
 Result<Response> stat(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
   const auto path = path_of(call, endpoint);
   if (!path) return bad_request(call, path.error());
-  TRY(require(parts, call, endpoint, *path, Right::kRead));
-  TRY_ASSIGN(const FileInfo file, parts.service.stat(endpoint.id, *path));
+  TRY_ASSIGN(const tasks::OpenEndpoint opened, open(parts, call, endpoint));
+  TRY_ASSIGN(const FileInfo file, tasks::stat_file(opened, *path));
   return json_answer(api::file_document(file));
 }
 
@@ -98,8 +98,8 @@ Result<Response> make_directory(const TransferParts& parts, const Call& call,
   if (!body) return bad_request(call, body.error());
   const auto path = api::read_make_directory(*body, endpoint.default_directory);
   if (!path) return bad_request(call, path.error());
-  TRY(require(parts, call, endpoint, *path, Right::kWrite));
-  TRY(parts.service.make_directory(endpoint.id, *path));
+  TRY_ASSIGN(const tasks::OpenEndpoint opened, open(parts, call, endpoint));
+  TRY(tasks::make_directory(opened, *path));
   return result_answer(call, "DirectoryCreated", "The directory was created successfully",
                        "mkdir_result", 202);
 }
@@ -109,9 +109,8 @@ Result<Response> rename(const TransferParts& parts, const Call& call, const Endp
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_rename(*body, endpoint.default_directory);
   if (!request) return bad_request(call, request.error());
-  for (const RelPath* path : {&request->from, &request->to})
-    TRY(require(parts, call, endpoint, *path, Right::kWrite));
-  TRY(parts.service.rename(endpoint.id, request->from, request->to));
+  TRY_ASSIGN(const tasks::OpenEndpoint opened, open(parts, call, endpoint));
+  TRY(tasks::rename_file(opened, request->from, request->to));
   return result_answer(call, "FileRenamed", "File or directory renamed successfully");
 }
 
@@ -121,8 +120,8 @@ Result<Response> make_symlink(const TransferParts& parts, const Call& call,
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_symlink(*body, endpoint.default_directory);
   if (!request) return bad_request(call, request.error());
-  TRY(require(parts, call, endpoint, request->path, Right::kWrite));
-  TRY(parts.service.make_symlink(endpoint.id, request->path, request->target));
+  TRY_ASSIGN(const tasks::OpenEndpoint opened, open(parts, call, endpoint));
+  TRY(tasks::make_symlink(opened, request->path, request->target));
   return result_answer(call, "SymlinkCreated", "The symlink was created successfully",
                        "symlink_result", 202);
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/path.h"
+#include "server/access_routes.h"
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
 #include "server/metrics.h"
@@ -107,7 +108,7 @@ class WholeServer : public Server {
          auth_routes({parts.identities, tokens_, *key_, parts.clock, parts.random}))
       all.push_back(open_route(route));
     for (auto some : {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
-                      bookmark_routes(transfer, bookmarks_),
+                      access_routes(transfer), bookmark_routes(transfer, bookmarks_),
                       timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts)})})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "endpoints/permissions.h"
 #include "server/timer_loop.h"
 #include "server/timers.h"
 #include "tasks/test_world.h"
@@ -24,7 +25,17 @@ class TimerFixture : public testing::Test {
     timers_ =
         std::make_unique<Timers>(Timers::Parts{*world_.database, world_.clock, world_.random});
     world_.add_source_file("a.txt", "alpha");
+    for (const auto& endpoint : {world_.source, world_.target}) give_everything(endpoint);
     restart();
+  }
+  void give_everything(const endpoints::EndpointId& endpoint) {
+    endpoints::AccessRule rule;
+    rule.endpoint = endpoint;
+    rule.principal = kAda;
+    rule.access = endpoints::Access::kReadWrite;
+    endpoints::Permissions permissions(*world_.database, *world_.endpoints, world_.clock,
+                                       world_.random);
+    ASSERT_TRUE(permissions.create_rule(rule));
   }
   // As a process that begins after another has died.
   void restart() {

@@ -17,4 +17,8 @@ std::vector<Route> file_routes(const TransferParts& parts);
 // Endpoints: look, search, make, change, remove.
 std::vector<Route> endpoint_routes(const TransferParts& parts);
 
+// The document of an endpoint as the caller sees it.
+Result<boost::json::object> endpoint_view(const TransferParts& parts, const Caller& caller,
+                                          const endpoints::Endpoint& endpoint);
+
 }  // namespace wherry::server

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "server/route_fixture.h"
 
 namespace wherry::server {
@@ -181,6 +183,10 @@ TEST_F(TransferRoutesTest, FilesAreMadeAndRenamedWhereARuleAllows) {
 }
 
 TEST_F(TransferRoutesTest, AnEndpointExistsForThoseWhoAreNamedInARule) {
+  const std::string directory = world_.scratch.file("real");
+  std::filesystem::create_directories(directory + "/run");
+  std::filesystem::create_symlink("..", directory + "/run/up");
+  world_.endpoints->substitute(world_.source, storage::open_posix(directory).value());
   const auto show = [&] {
     return call({.pattern = "/v0.10/endpoint/{endpoint_id}",
                  .parameters = {{"endpoint_id", world_.source}}});
@@ -194,6 +200,7 @@ TEST_F(TransferRoutesTest, AnEndpointExistsForThoseWhoAreNamedInARule) {
   EXPECT_EQ(show().status, 200u);
   EXPECT_EQ(code(ls({{"path", "/"}})), "EndpointPermissionDenied");
   EXPECT_EQ(ls({{"path", "/run"}}).status, 200u);
+  EXPECT_EQ(code(ls({{"path", "/run/up"}})), "EndpointPermissionDenied");
 }
 
 TEST_F(TransferRoutesTest, ASearchFindsWhatIsThereForTheCaller) {
