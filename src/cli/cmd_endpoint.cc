@@ -25,24 +25,35 @@ std::vector<std::string> keywords_of(const std::string& text) {
 Shown shown_if(bool is_set) { return is_set ? Shown::kAlways : Shown::kNotInText; }
 
 Record endpoint_record(const Endpoint& endpoint) {
-  return {"endpoint",
-          {{"display_name", "Display Name", Bytes{endpoint.display_name}},
-           {"id", "ID", endpoint.id},
-           {"storage_url", "Storage", Bytes{endpoint.storage_url}},
-           {"access", "Access",
-            std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
-           {"owner_string", "Owner", endpoint.owner},
-           {"description", "Description", endpoint.description},
-           {"organization", "Organization", endpoint.organization},
-           {"keywords", "Keywords", endpoint.keywords},
-           {"default_directory", "Default Directory",
-            Bytes{endpoint.default_directory.empty() ? "/" : endpoint.default_directory}},
-           {"daily_quota", "Daily Quota", Size{endpoint.daily_quota},
-            shown_if(endpoint.daily_quota > 0)},
-           {"bytes_per_second", "Bytes Per Second", Size{endpoint.bytes_per_second},
-            shown_if(endpoint.bytes_per_second > 0)},
-           {"operations_per_second", "Operations Per Second", endpoint.operations_per_second,
-            shown_if(endpoint.operations_per_second > 0)}}};
+  return {
+      "endpoint",
+      {{"display_name", "Display Name", Bytes{endpoint.display_name}},
+       {"id", "ID", endpoint.id},
+       {"storage_url", "Storage", Bytes{endpoint.storage_url}, shown_if(!endpoint.is_guest())},
+       {"host_endpoint_id", "Host Endpoint", endpoint.host_endpoint, shown_if(endpoint.is_guest())},
+       {"host_path", "Host Path", Bytes{endpoint.is_guest() ? '/' + endpoint.host_path.text() : ""},
+        shown_if(endpoint.is_guest())},
+       {"public", "Public", endpoint.is_public},
+       {"access", "Access",
+        std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
+       {"owner_string", "Owner", endpoint.owner},
+       {"description", "Description", endpoint.description},
+       {"organization", "Organization", endpoint.organization},
+       {"keywords", "Keywords", endpoint.keywords},
+       {"default_directory", "Default Directory",
+        Bytes{endpoint.default_directory.empty() ? "/" : endpoint.default_directory}},
+       {"daily_quota", "Daily Quota", Size{endpoint.daily_quota},
+        shown_if(endpoint.daily_quota > 0)},
+       {"bytes_per_second", "Bytes Per Second", Size{endpoint.bytes_per_second},
+        shown_if(endpoint.bytes_per_second > 0)},
+       {"operations_per_second", "Operations Per Second", endpoint.operations_per_second,
+        shown_if(endpoint.operations_per_second > 0)}}};
+}
+
+// Of a guest collection, its place in its host.
+std::string storage_text(const Endpoint& endpoint) {
+  if (!endpoint.is_guest()) return endpoint.storage_url;
+  return fmt::format("{}:/{}", endpoint.host_endpoint, endpoint.host_path.text());
 }
 
 Result<void> show_endpoints(Context& context, const std::vector<Endpoint>& found) {
@@ -56,7 +67,7 @@ Result<void> show_endpoints(Context& context, const std::vector<Endpoint>& found
   for (const Endpoint& endpoint : found) {
     table.row({Bytes{endpoint.display_name}, endpoint.id,
                std::string(endpoint.access == Access::kRead ? "read-only" : "read-write"),
-               Bytes{endpoint.storage_url}, endpoint.owner, endpoint.description});
+               Bytes{storage_text(endpoint)}, endpoint.owner, endpoint.description});
   }
   table.finish();
   return {};
@@ -70,11 +81,37 @@ Result<std::string> location_of(const std::string& typed) {
   return absolute_local_path(typed);
 }
 
+Result<void> check_visibility(const Arguments& arguments) {
+  if (!arguments.has("public") || !arguments.has("private")) return {};
+  return make_error(Code::kInvalid, "--public and --private exclude each other");
+}
+
+// A location of its own, or a directory of another endpoint.
+Result<void> set_place(app::Wherry& wherry, const Arguments& arguments,
+                       endpoints::NewEndpoint& request) {
+  const auto host = arguments.optional_text("host");
+  const auto location = arguments.optional_text("LOCATION");
+  if (host.has_value() == location.has_value()) {
+    return make_error(Code::kInvalid,
+                      "give either a LOCATION, or --host for a guest collection of an endpoint");
+  }
+  if (location) {
+    TRY_ASSIGN(request.location, location_of(*location));
+    return {};
+  }
+  TRY_ASSIGN(const Place place, resolve_place(wherry.endpoints(), *host));
+  request.host_endpoint = place.endpoint.id;
+  request.host_path = place.path;
+  return {};
+}
+
 Result<int> create(Context& context, const Arguments& arguments) {
+  TRY(check_visibility(arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   endpoints::NewEndpoint request;
   request.display_name = arguments.text("NAME");
-  TRY_ASSIGN(request.location, location_of(arguments.text("LOCATION")));
+  TRY(set_place(*wherry, arguments, request));
+  request.is_public = arguments.has("public");
   request.access = arguments.has("read-only") ? Access::kRead : Access::kReadWrite;
   request.owner = wherry->owner();
   request.description = arguments.text("description");
@@ -85,8 +122,11 @@ Result<int> create(Context& context, const Arguments& arguments) {
   request.bytes_per_second = arguments.bytes("bandwidth").value_or(0);
   request.operations_per_second =
       static_cast<std::uint64_t>(arguments.integer("operations").value_or(0));
-  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().create(request), "create endpoint '{}'",
-             escape_bytes(request.display_name));
+  const bool is_guest = !request.host_endpoint.empty();
+  TRY_ASSIGN(
+      const Endpoint endpoint,
+      is_guest ? wherry->permissions().create_guest(request) : wherry->endpoints().create(request),
+      "create endpoint '{}'", escape_bytes(request.display_name));
   if (context.output().format() == Format::kText) {
     context.output().raw(fmt::format("Endpoint '{}' created: {}\n",
                                      escape_bytes(endpoint.display_name), endpoint.id));
@@ -142,6 +182,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 Result<int> update(Context& context, const Arguments& arguments) {
   if (arguments.has("read-only") && arguments.has("read-write"))
     return make_error(Code::kInvalid, "--read-only and --read-write exclude each other");
+  TRY(check_visibility(arguments));
   if (arguments.in_order().empty())
     return make_error(Code::kInvalid,
                       "nothing to change; `wherry endpoint update --help` lists what can be");
@@ -151,6 +192,8 @@ Result<int> update(Context& context, const Arguments& arguments) {
   change.display_name = arguments.optional_text("name");
   if (arguments.has("read-only")) change.access = Access::kRead;
   if (arguments.has("read-write")) change.access = Access::kReadWrite;
+  if (arguments.has("public")) change.is_public = true;
+  if (arguments.has("private")) change.is_public = false;
   change.description = arguments.optional_text("description");
   change.organization = arguments.optional_text("organization");
   if (const auto keywords = arguments.optional_text("keywords"))
@@ -184,6 +227,10 @@ const PositionalSpec kEndpoint = {
     .name = "ENDPOINT", .kind = ValueKind::kEndpoint, .help = "Name or id of the endpoint."};
 
 // What `create` and `update` share.
+const OptionSpec kPublic = {.name = "public",
+                            .help =
+                                "All users of the service may know of it; what they may do "
+                                "with it, access rules say."};
 const OptionSpec kDescription = {.name = "description", .value = "TEXT", .help = "What it is for."};
 const OptionSpec kOrganization = {.name = "organization", .value = "TEXT", .help = "Whose it is."};
 const OptionSpec kKeywords = {.name = "keywords",
@@ -220,8 +267,16 @@ std::span<const Command> endpoint_commands() {
                         .help = "How you will call it: 1 to 128 bytes, no '/' or ':'."},
                        {.name = "LOCATION",
                         .kind = ValueKind::kFile,
-                        .help = "A directory of this machine, or a storage URL."}},
+                        .help = "A directory of this machine, or a storage URL.",
+                        .count = PositionalSpec::Count::kOptional}},
        .options = {{.name = "read-only", .help = "Nothing may be written to it."},
+                   {.name = "host",
+                    .value = "ENDPOINT:PATH",
+                    .help = "Instead of LOCATION: a guest collection, which is a directory of "
+                            "another endpoint with rules of its own and the limits of its host.",
+                    .kind = ValueKind::kLocation},
+                   kPublic,
+                   {.name = "private", .help = "Only those whom roles and rules name (default)."},
                    kDailyQuota,
                    kBandwidth,
                    kOperations,
@@ -232,7 +287,8 @@ std::span<const Command> endpoint_commands() {
        .handler = create,
        .examples =
            {"wherry endpoint create lab /data --read-only",
-            "wherry endpoint create drive /mnt/drive --daily-quota 750GB --bandwidth 100MiB"}},
+            "wherry endpoint create drive /mnt/drive --daily-quota 750GB --bandwidth 100MiB",
+            "wherry endpoint create run42 --host lab:/run42"}},
       {.name = "endpoint list", .summary = "List all endpoints.", .handler = list},
       {.name = "endpoint search",
        .summary =
@@ -253,6 +309,9 @@ std::span<const Command> endpoint_commands() {
        .options = {{.name = "name", .value = "NAME", .help = "Call it so from now on."},
                    {.name = "read-only", .help = "Nothing may be written to it."},
                    {.name = "read-write", .help = "It may be written to."},
+                   kPublic,
+                   {.name = "private",
+                    .help = "For the service's users it exists if roles or rules name them."},
                    kDailyQuota,
                    kBandwidth,
                    kOperations,

@@ -18,6 +18,7 @@ std::span<const Command> delete_commands();
 std::span<const Command> sync_commands();
 std::span<const Command> sync_run_commands();
 std::span<const Command> endpoint_commands();
+std::span<const Command> permission_commands();
 std::span<const Command> bookmark_commands();
 std::span<const Command> catalog_commands();
 std::span<const Command> config_commands();

@@ -171,7 +171,7 @@ std::string overview(std::span<const Command> commands, std::string_view noun) {
   for (const Command& command : commands) width = std::max(width, command.name.size());
   std::string_view last_group;
   for (const Command& command : commands) {
-    if (!noun.empty() && noun_of(command) != noun) continue;
+    if (!noun.empty() && !command.name.starts_with(std::string(noun) + ' ')) continue;
     // Commands of one word stand together, and those of one noun.
     const bool is_single = command.name.find(' ') == command.name.npos;
     const std::string_view group = is_single ? "" : noun_of(command);

@@ -111,7 +111,7 @@ class Parser {
   }
 
  private:
-  // Takes one more word of the command's name. Names have one word or two.
+  // Takes one more word of the command's name. Names have one word to three.
   Result<void> command_word(const std::string& word) {
     const std::string name = line_.noun.empty() ? word : line_.noun + " " + word;
     bool is_noun = false;

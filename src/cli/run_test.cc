@@ -94,6 +94,71 @@ TEST_F(RunCommand, EndpointsAreCreatedShownChangedAndDeleted) {
   EXPECT_EQ(run({"endpoint", "show", "lab2"}), kExitFailed);
 }
 
+TEST_F(RunCommand, AccessRulesAreMadeListedChangedAndDeleted) {
+  ASSERT_EQ(run({"user", "create", "ada@example.org"}), kExitDone) << err();
+  ASSERT_EQ(run({"endpoint", "create", "lab", scratch_.path(), "--public"}), kExitDone) << err();
+  ASSERT_EQ(run({"endpoint", "permission", "create", "lab:/run 42", "--permissions", "r",
+                 "--identity", "ada@example.org"}),
+            kExitDone)
+      << err();
+  ASSERT_THAT(out(), ::testing::StartsWith("Rule ID: "));
+  const std::string id = out().substr(9, 36);
+  EXPECT_EQ(run({"endpoint", "permission", "list", "lab"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("/run 42"));
+  EXPECT_THAT(out(), HasSubstr("ada@example.org"));
+  EXPECT_EQ(run({"endpoint", "permission", "update", "lab", id, "--permissions", "rw"}), kExitDone)
+      << err();
+  EXPECT_EQ(run({"endpoint", "permission", "show", "lab", id, "-Fjson"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("\"permissions\": \"rw\""));
+  EXPECT_EQ(run({"endpoint", "permission", "delete", "lab", id}), kExitDone) << err();
+  EXPECT_EQ(run({"endpoint", "permission", "show", "lab", id}), kExitFailed);
+  // Neither for nobody, nor for two at once, nor for somebody unknown.
+  const std::vector<std::string> create = {"endpoint", "permission",    "create",
+                                           "lab:/",    "--permissions", "r"};
+  EXPECT_EQ(run(create), kExitUsage);
+  auto both = create;
+  both.insert(both.end(), {"--all-authenticated", "--identity", "ada@example.org"});
+  EXPECT_EQ(run(both), kExitUsage);
+  auto unknown = create;
+  unknown.insert(unknown.end(), {"--identity", "bob@example.org"});
+  EXPECT_EQ(run(unknown), kExitFailed);
+}
+
+TEST_F(RunCommand, RolesAreMadeListedAndDeleted) {
+  ASSERT_EQ(run({"user", "create", "ada@example.org"}), kExitDone) << err();
+  ASSERT_EQ(run({"endpoint", "create", "lab", scratch_.path()}), kExitDone) << err();
+  ASSERT_EQ(run({"endpoint", "role", "create", "lab", "--role", "access_manager", "--identity",
+                 "ada@example.org"}),
+            kExitDone)
+      << err();
+  const std::string id = out().substr(4, 36);
+  EXPECT_EQ(run({"endpoint", "role", "show", "lab", id}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("access_manager"));
+  EXPECT_EQ(run({"endpoint", "role", "delete", "lab", id}), kExitDone) << err();
+  EXPECT_EQ(run({"endpoint", "role", "list", "lab", "-Funix"}), kExitDone) << err();
+  EXPECT_THAT(out(), ::testing::Not(HasSubstr(id)));
+  EXPECT_EQ(run({"endpoint", "role"}), kExitUsage);
+  EXPECT_THAT(err(), HasSubstr("endpoint role create"));
+  EXPECT_THAT(err(), ::testing::Not(HasSubstr("endpoint permission create")));
+}
+
+TEST_F(RunCommand, AGuestCollectionIsADirectoryOfAnEndpoint) {
+  std::filesystem::create_directories(scratch_.file("data/run42"));
+  std::ofstream(scratch_.file("data/run42/a")) << "a";
+  ASSERT_EQ(run({"endpoint", "create", "lab", scratch_.file("data")}), kExitDone) << err();
+  EXPECT_EQ(run({"endpoint", "create", "run"}), kExitUsage);
+  EXPECT_EQ(run({"endpoint", "create", "run", scratch_.path(), "--host", "lab:/run42"}),
+            kExitUsage);
+  EXPECT_EQ(run({"endpoint", "create", "run", "--host", "lab:/missing"}), kExitFailed);
+  ASSERT_EQ(run({"endpoint", "create", "run", "--host", "lab:/run42"}), kExitDone) << err();
+  EXPECT_EQ(run({"ls", "run:/"}), kExitDone) << err();
+  EXPECT_EQ(out(), "a\n");
+  EXPECT_EQ(run({"endpoint", "show", "run"}), kExitDone) << err();
+  EXPECT_THAT(out(), HasSubstr("/run42"));
+  EXPECT_EQ(run({"endpoint", "delete", "lab"}), kExitDone) << err();
+  EXPECT_EQ(run({"ls", "run:/"}), kExitFailed);
+}
+
 TEST_F(RunCommand, AnUnknownEndpointIsAFailureThatNamesTheNearest) {
   ASSERT_EQ(run({"endpoint", "create", "scratch", scratch_.path()}), kExitDone);
   EXPECT_EQ(run({"ls", "scrach:/"}), kExitFailed);
