@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "endpoints/bookmarks.h"
+#include "server/admin_cancels.h"
 #include "server/timers.h"
 
 namespace wherry::app {
@@ -50,9 +51,10 @@ class SignalsBlocked {
 
 std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
-  for (const auto migrations : {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
-                                tasks::task_migrations(), sync::sync_migrations(),
-                                server::identity_migrations(), server::timer_migrations()})
+  for (const auto migrations :
+       {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
+        tasks::task_migrations(), sync::sync_migrations(), server::identity_migrations(),
+        server::timer_migrations(), server::admin_cancel_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }

@@ -15,6 +15,7 @@ namespace {
 namespace json = boost::json;
 using api::Situation;
 using endpoints::Endpoint;
+using endpoints::Pausable;
 using tasks::FileInfo;
 
 constexpr std::uint64_t kMostFiles = 100'000;
@@ -71,6 +72,7 @@ void choose(std::vector<FileInfo>& files, const Look& look) {
 }
 
 Result<Response> list(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kList)) return *held;
   const auto path = path_of(call, endpoint);
   if (!path) return bad_request(call, path.error());
   const auto look = look_of(call);
@@ -94,6 +96,7 @@ Result<Response> stat(const TransferParts& parts, const Call& call, const Endpoi
 
 Result<Response> make_directory(const TransferParts& parts, const Call& call,
                                 const Endpoint& endpoint) {
+  if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kMakeDirectory)) return *held;
   const auto body = body_of(call);
   if (!body) return bad_request(call, body.error());
   const auto path = api::read_make_directory(*body, endpoint.default_directory);
@@ -105,6 +108,7 @@ Result<Response> make_directory(const TransferParts& parts, const Call& call,
 }
 
 Result<Response> rename(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+  if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kRename)) return *held;
   const auto body = body_of(call);
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_rename(*body, endpoint.default_directory);
@@ -116,6 +120,7 @@ Result<Response> rename(const TransferParts& parts, const Call& call, const Endp
 
 Result<Response> make_symlink(const TransferParts& parts, const Call& call,
                               const Endpoint& endpoint) {
+  if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kSymlink)) return *held;
   const auto body = body_of(call);
   if (!body) return bad_request(call, body.error());
   const auto request = api::read_symlink(*body, endpoint.default_directory);

@@ -6,6 +6,7 @@
 #include "server/access_routes.h"
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
+#include "server/manager_routes.h"
 #include "server/metrics.h"
 #include "server/signing_key.h"
 #include "server/timer_loop.h"
@@ -63,6 +64,7 @@ class WholeServer : public Server {
       : key_(std::move(key)),
         tokens_({parts.database, parts.clock, parts.random}),
         bookmarks_({parts.database, parts.clock, parts.random}),
+        admin_cancels_({parts.database, parts.clock, parts.random}),
         timers_({parts.database, parts.clock, parts.random}),
         timer_loop_({timers_, parts.service, parts.database, parts.clock, find_endpoint(parts),
                      [&identities = parts.identities](const std::string& owner) {
@@ -107,9 +109,11 @@ class WholeServer : public Server {
     for (const AuthRoute& route :
          auth_routes({parts.identities, tokens_, *key_, parts.clock, parts.random}))
       all.push_back(open_route(route));
-    for (auto some : {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
-                      access_routes(transfer), bookmark_routes(transfer, bookmarks_),
-                      timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts)})})
+    for (auto some :
+         {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
+          access_routes(transfer), bookmark_routes(transfer, bookmarks_), pause_routes(transfer),
+          manager_routes(transfer, admin_cancels_), activation_routes(transfer),
+          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts)})})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));
     return all;
@@ -147,6 +151,7 @@ class WholeServer : public Server {
   const std::unique_ptr<SigningKey> key_;
   Tokens tokens_;
   endpoints::Bookmarks bookmarks_;
+  AdminCancels admin_cancels_;
   Timers timers_;
   TimerLoop timer_loop_;
   Router router_;

@@ -150,41 +150,6 @@ Result<Response> list_tasks(const TransferParts& parts, const Call& call) {
       api::offset_list("task_list", std::move(data), {window.limit, window.offset, list.total}));
 }
 
-Result<Response> list_events(const TransferParts& parts, const Call& call, const Task& task) {
-  TRY_ASSIGN(const api::Filter filter,
-             api::parse_filter(query_text(call, "filter"), api::event_fields()));
-  TRY_ASSIGN(const Window window, window_of(call, kUsualEvents, kMostEvents));
-  TRY_ASSIGN(std::vector<tasks::Event> events, parts.service.events(task.id, kMostEvents, 0));
-  std::erase_if(events, [&filter](const tasks::Event& event) {
-    return !api::matches(filter, api::row_of(event));
-  });
-  const std::uint64_t total = events.size();
-  json::array data;
-  for (const tasks::Event& event : cut(std::move(events), window))
-    data.push_back(api::event_document(event));
-  return json_answer(
-      api::offset_list("event_list", std::move(data), {window.limit, window.offset, total}));
-}
-
-Result<Response> list_successes(const TransferParts& parts, const Call& call, const Task& task) {
-  if (task.type != tasks::TaskType::kTransfer)
-    return make_error(Code::kInvalid, "task '{}' is no transfer: it has moved nothing", task.id);
-  TRY_ASSIGN(const std::uint64_t marker, query_number(call, "marker", 0));
-  TRY_ASSIGN(const auto page, parts.service.successful_transfers(task.id, marker));
-  json::array data;
-  for (const auto& row : page.rows) data.push_back(api::successful_transfer_document(row));
-  return json_answer(api::marker_list("successful_transfers", std::move(data), marker, page.next));
-}
-
-Result<Response> list_skipped(const TransferParts& parts, const Call& call, const Task& task) {
-  TRY_ASSIGN(const std::uint64_t marker, query_number(call, "marker", 0));
-  TRY_ASSIGN(const auto page, parts.service.item_errors(task.id, marker));
-  json::array data;
-  for (const auto& row : page.rows)
-    if (row.skipped) data.push_back(api::skipped_error_document(row));
-  return json_answer(api::marker_list("skipped_errors", std::move(data), marker, page.next));
-}
-
 // ---- one task
 
 Result<Response> show_task(const TransferParts& parts, const Call& call, const Task& task) {
@@ -216,6 +181,48 @@ Result<Response> cancel_task(const TransferParts& parts, const Call& call, const
 
 }  // namespace
 
+json::object shown_task(const TransferParts& parts, const Task& task) {
+  return KnownEndpoints(parts.endpoints).document(task);
+}
+
+Result<Response> task_events_answer(const TransferParts& parts, const Call& call,
+                                    const Task& task) {
+  TRY_ASSIGN(const api::Filter filter,
+             api::parse_filter(query_text(call, "filter"), api::event_fields()));
+  TRY_ASSIGN(const Window window, window_of(call, kUsualEvents, kMostEvents));
+  TRY_ASSIGN(std::vector<tasks::Event> events, parts.service.events(task.id, kMostEvents, 0));
+  std::erase_if(events, [&filter](const tasks::Event& event) {
+    return !api::matches(filter, api::row_of(event));
+  });
+  const std::uint64_t total = events.size();
+  json::array data;
+  for (const tasks::Event& event : cut(std::move(events), window))
+    data.push_back(api::event_document(event));
+  return json_answer(
+      api::offset_list("event_list", std::move(data), {window.limit, window.offset, total}));
+}
+
+Result<Response> task_successes_answer(const TransferParts& parts, const Call& call,
+                                       const Task& task) {
+  if (task.type != tasks::TaskType::kTransfer)
+    return make_error(Code::kInvalid, "task '{}' is no transfer: it has moved nothing", task.id);
+  TRY_ASSIGN(const std::uint64_t marker, query_number(call, "marker", 0));
+  TRY_ASSIGN(const auto page, parts.service.successful_transfers(task.id, marker));
+  json::array data;
+  for (const auto& row : page.rows) data.push_back(api::successful_transfer_document(row));
+  return json_answer(api::marker_list("successful_transfers", std::move(data), marker, page.next));
+}
+
+Result<Response> task_skipped_answer(const TransferParts& parts, const Call& call,
+                                     const Task& task) {
+  TRY_ASSIGN(const std::uint64_t marker, query_number(call, "marker", 0));
+  TRY_ASSIGN(const auto page, parts.service.item_errors(task.id, marker));
+  json::array data;
+  for (const auto& row : page.rows)
+    if (row.skipped) data.push_back(api::skipped_error_document(row));
+  return json_answer(api::marker_list("skipped_errors", std::move(data), marker, page.next));
+}
+
 std::vector<Route> task_routes(const TransferParts& parts) {
   const auto bound = [&parts](auto function) {
     return [parts, function](const Call& call) { return function(parts, call); };
@@ -245,11 +252,11 @@ std::vector<Route> task_routes(const TransferParts& parts) {
               change_task),
       of_task({Method::kPost, "/v0.10/task/{task_id}/cancel", "Cancels it."}, cancel_task),
       of_task({Method::kGet, "/v0.10/task/{task_id}/event_list", "Its events, newest first."},
-              list_events),
+              task_events_answer),
       of_task({Method::kGet, "/v0.10/task/{task_id}/successful_transfers", "Files that it moved."},
-              list_successes),
+              task_successes_answer),
       of_task({Method::kGet, "/v0.10/task/{task_id}/skipped_errors", "Errors that it skipped."},
-              list_skipped),
+              task_skipped_answer),
   };
 }
 

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "base/worker_pool.h"
 #include "tasks/test_world.h"
 
 namespace wherry::tasks {
@@ -17,16 +18,17 @@ class EndlessRun {
     world_.add_source_file("run/a", "a");
     world_.source_faults.on(storage::Operation::kOpenRead, {.code = Code::kUnavailable}, 1u << 30);
     id = world_.submit(world_.transfer("run", "copy"));
-    thread_ = std::thread([this] { ended = world_.service->run(id, stop.get_token()); });
+    thread_.emplace(WorkerPool::Options{1, 1});
+    thread_->submit([this] { ended = world_.service->run(id, stop.get_token()); });
     while (world_.source_faults.count(storage::Operation::kOpenRead) == 0)
       std::this_thread::yield();
   }
   ~EndlessRun() {
     stop.request_stop();
-    if (thread_.joinable()) thread_.join();
+    thread_.reset();
   }
   Task join() {
-    thread_.join();
+    thread_.reset();  // waits for it
     return ended->value();
   }
 
@@ -36,7 +38,7 @@ class EndlessRun {
 
  private:
   TestWorld& world_;
-  std::thread thread_;
+  std::optional<WorkerPool> thread_;
 };
 
 }  // namespace wherry::tasks

@@ -128,6 +128,7 @@ class Service : public LocalService {
   Result<void> resume_by_admin(const TaskId& id) override { return pauses_.resume(id); }
   Result<void> cancel_by_admin(const TaskId& id, AdminSide side,
                                const std::string& message) override;
+  endpoints::PauseRules& pause_rules() override { return pause_rules_; }
   Result<std::vector<endpoints::PauseRule>> pause_rules_of(const Task& task) override {
     return pauses_.rules_of(task);
   }

@@ -76,6 +76,7 @@ class LocalService : public TransferService {
   virtual Result<void> resume_by_admin(const TaskId& id) = 0;
   virtual Result<void> cancel_by_admin(const TaskId& id, AdminSide side,
                                        const std::string& message) = 0;
+  virtual endpoints::PauseRules& pause_rules() = 0;
   // The pause rules in force that hold the task.
   virtual Result<std::vector<endpoints::PauseRule>> pause_rules_of(const Task& task) = 0;
   // Deletes what is older than the history option. Returns the number of tasks.

@@ -65,6 +65,24 @@ std::string in_list(std::string_view column, const Range& range, const Text& tex
   return fmt::format(" and {} in ({})", column, list);
 }
 
+std::string endpoint_condition(const TaskFilter& filter) {
+  std::vector<EndpointId> ids;
+  std::copy_if(filter.endpoints.begin(), filter.endpoints.end(), std::back_inserter(ids),
+               [](const EndpointId& id) { return is_uuid(id); });
+  const auto text = [](const EndpointId& id) { return std::string_view(id); };
+  const std::string source = "(1" + in_list("t.source_endpoint", ids, text) + ")";
+  const std::string target = "(1" + in_list("t.target_endpoint", ids, text) + ")";
+  switch (filter.endpoint_use) {
+    case EndpointUse::kEither:
+      return " and (" + source + " or " + target + ")";
+    case EndpointUse::kSource:
+      return " and " + source;
+    case EndpointUse::kTarget:
+      return " and " + target;
+  }
+  return "";
+}
+
 std::string conditions_of(const TaskFilter& filter) {
   std::string sql = "where 1";
   if (filter.owner) sql += " and t.owner = :owner";
@@ -78,6 +96,7 @@ std::string conditions_of(const TaskFilter& filter) {
     sql += in_list("t.state", filter.states, [](TaskState state) { return to_string(state); });
   if (!filter.types.empty())
     sql += in_list("t.type", filter.types, [](TaskType type) { return to_string(type); });
+  if (!filter.endpoints.empty()) sql += endpoint_condition(filter);
   const auto bound = [&](std::string_view comparison, const std::optional<TimePoint>& time) {
     if (time) sql += fmt::format(" and {} {}", comparison, to_stored(*time));
   };

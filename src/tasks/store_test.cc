@@ -155,5 +155,23 @@ TEST_F(StoreTest, PurgingRemovesEveryRowOfATask) {
   EXPECT_FALSE(read_transfer_items(*world_.database, key)->next()->has_value());
 }
 
+TEST_F(StoreTest, TasksAreFoundByTheirEndpoints) {
+  TestWorld& world = world_;
+  world.add_source_file("a.txt", "alpha");
+  const TaskId id = world.submit(world.transfer("a.txt", "b.txt"));
+  const auto found = [&](const EndpointId& endpoint, EndpointUse use) {
+    TaskFilter filter;
+    filter.endpoints = {endpoint};
+    filter.endpoint_use = use;
+    return world.service->tasks(filter).value().size();
+  };
+  EXPECT_EQ(found(world.source, EndpointUse::kEither), 1u);
+  EXPECT_EQ(found(world.target, EndpointUse::kEither), 1u);
+  EXPECT_EQ(found(world.source, EndpointUse::kSource), 1u);
+  EXPECT_EQ(found(world.source, EndpointUse::kTarget), 0u);
+  EXPECT_EQ(found(world.target, EndpointUse::kTarget), 1u);
+  EXPECT_EQ(found("' or 1 --", EndpointUse::kEither), 0u);
+}
+
 }  // namespace
 }  // namespace wherry::tasks

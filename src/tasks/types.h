@@ -116,6 +116,9 @@ struct TaskOrder {
   bool is_descending = false;
 };
 
+// As what a task uses an endpoint. That of a delete is its source.
+enum class EndpointUse { kEither, kSource, kTarget };
+
 struct TaskFilter {
   std::optional<std::string> owner;
   std::vector<TaskId> ids;
@@ -126,6 +129,8 @@ struct TaskFilter {
   std::optional<TimePoint> requested_before;
   std::optional<TimePoint> completed_after;
   std::optional<TimePoint> completed_before;
+  std::vector<EndpointId> endpoints;  // on one of these; empty: on any
+  EndpointUse endpoint_use = EndpointUse::kEither;
   std::vector<TaskOrder> order;  // empty: newest request first
   std::size_t limit = 1000;
   std::size_t offset = 0;
