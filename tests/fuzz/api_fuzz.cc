@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "api/bookmark_documents.h"
 #include "api/errors.h"
 #include "api/filter.h"
 #include "api/json.h"
+#include "api/pause_documents.h"
 #include "api/replies.h"
 #include "api/requests.h"
+#include "api/timer_documents.h"
 #include "base/check.h"
 #include "base/path.h"
 
@@ -60,6 +63,34 @@ void read_others(const json::object& document) {
     CHECK(!file.name.empty() && file.name.find('/') == std::string::npos);
 }
 
+// What is read as a timer can be shown and submitted.
+void read_timers(const json::object& document) {
+  const wherry::TimePoint now{std::chrono::seconds(1'600'000'000)};
+  for (const auto reader : {api::read_timer, api::read_timer_job}) {
+    api::TimerPlace place;
+    const auto creation = reader(document, now, place);
+    if (!read(creation)) {
+      CHECK(!place.empty());
+      (void)api::to_text(api::timer_invalid_document(place, creation.error().message));
+      continue;
+    }
+    api::Timer timer;
+    timer.name = creation->name;
+    timer.schedule = creation->schedule;
+    timer.body = creation->body;
+    (void)api::to_text(api::timer_document(timer, now));
+    (void)api::to_text(api::timer_job_document(timer, now, 1));
+    CHECK(api::timer_submission(timer, "id"));
+  }
+  api::TimerPlace place;
+  read(api::read_timer_change(document, place));
+  read(api::read_bookmark(document));
+  read(api::read_bookmark_change(document));
+  read(api::read_pause_rule(document));
+  read(api::read_pause_rule_change(document));
+  read(api::read_admin_request(document));
+}
+
 void read_query(std::string_view text) {
   const auto filter = api::parse_filter(text, api::task_fields());
   if (read(filter)) {
@@ -81,5 +112,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!read(document)) return 0;
   read_submissions(*document);
   read_others(*document);
+  read_timers(*document);
   return 0;
 }
