@@ -3,17 +3,19 @@
 """House rules that a compiler cannot see. Runs in a second, needs nothing but Python.
 
 tools/tidy.py                 checks the tree; exit 1 and one line per finding if a rule is broken
-tools/tidy.py --docs BINARY   checks that docs/reference/ equals what the binary prints
-tools/tidy.py --docs BINARY --accept   rewrites docs/reference/ instead
+tools/tidy.py --docs BINARY   checks that the generated pages of docs/ equal what the binary prints
+tools/tidy.py --docs BINARY --accept   rewrites them instead
 
 Long functions and files are printed as notes and never fail: a reader decides.
 """
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 from typing import Iterator, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -69,11 +71,12 @@ BANS = [
         "take a Random from base/random.h, so that a seed replays"),
 ]
 
-# File of docs/reference -> the arguments with which the binary prints it.
+# File of docs/ -> the arguments with which the binary prints it.
 GENERATED_DOCS = {
-    "cli.md": ["help", "--markdown"],
-    "options.md": ["config", "show", "--markdown"],
-    "backends.md": ["help", "backends", "--markdown"],
+    "api/rest.md": ["serve", "--print-routes"],
+    "reference/backends.md": ["help", "backends", "--markdown"],
+    "reference/cli.md": ["help", "--markdown"],
+    "reference/options.md": ["config", "show", "--markdown"],
 }
 
 FUNCTION_LINES = 70
@@ -264,10 +267,11 @@ def note_lengths(tree: Tree) -> Iterator[Finding]:
 def check_docs(binary: str, accept: bool) -> Iterator[Finding]:
     """The generated pages are what the binary prints, byte for byte."""
     for name, arguments in GENERATED_DOCS.items():
-        page = ROOT / "docs" / "reference" / name
-        shown = f"docs/reference/{name}"
-        printed = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60,
-                                 stdin=subprocess.DEVNULL)
+        page = ROOT / "docs" / name
+        shown = f"docs/{name}"
+        with tempfile.TemporaryDirectory() as state:
+            printed = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60,
+                                     stdin=subprocess.DEVNULL, env={**os.environ, "WHERRY_STATE_DIR": state})
         if printed.returncode != 0:
             yield Finding(shown, 0, f"'wherry {' '.join(arguments)}' exits {printed.returncode}: {printed.stderr.strip()}")
         elif accept:
@@ -283,7 +287,7 @@ CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licenc
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--docs", metavar="BINARY", help="check docs/reference against this binary instead")
+    parser.add_argument("--docs", metavar="BINARY", help="check the generated pages against this binary instead")
     parser.add_argument("--accept", action="store_true", help="with --docs: rewrite the pages")
     arguments = parser.parse_args()
     if arguments.docs:

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/random.h"
 #include "server/certificate.h"
@@ -102,9 +103,55 @@ std::string value_of(const std::string& text, std::string_view name) {
   return text.substr(value, text.find('\n', value) - value);
 }
 
+std::string posted_file(const Wherry& wherry) { return serve_directory(wherry) + "/service.env"; }
+
+// The certificate that no client trusts by itself; empty if there is none.
+std::string certificate_to_trust(const Wherry& wherry) {
+  const Options& settings = wherry.settings();
+  const bool is_self_signed =
+      settings.is_on("serve.tls") && settings.text("serve.certificate").empty();
+  return is_self_signed ? serve_directory(wherry) + "/certificate.pem" : "";
+}
+
+server::Server::Parts server_parts(Wherry& wherry) {
+  return {wherry.database(),   wherry.service(), wherry.endpoints(), wherry.permissions(),
+          wherry.identities(), system_clock(),   system_random()};
+}
+
+// All but where it listens.
+server::Server::Options server_options(const Wherry& wherry) {
+  server::Server::Options options;
+  options.directory = serve_directory(wherry);
+  const Options& settings = wherry.settings();
+  options.endpoint_directory = settings.text("serve.endpoint_directory");
+  options.router.requests_per_second =
+      static_cast<double>(settings.integer("serve.requests_per_second"));
+  options.router.logins_per_second =
+      static_cast<double>(settings.integer("serve.logins_per_second"));
+  const std::string& metrics = settings.text("serve.metrics");
+  using Metrics = server::Server::Metrics;
+  options.metrics = metrics == "all"   ? Metrics::kEverybody
+                    : metrics == "off" ? Metrics::kNobody
+                                       : Metrics::kThisHost;
+  return options;
+}
+
+// What clients must know of the service that runs, or else of the one that the settings describe.
+struct Contact {
+  std::string url;
+  std::string certificate;
+};
+Result<Contact> contact_of(const Wherry& wherry) {
+  const auto text = read_file(posted_file(wherry), kMaxClientFile);
+  if (text) return Contact{value_of(*text, "URL"), value_of(*text, "CERTIFICATE")};
+  if (text.error().code != Code::kNotFound) return text.error();
+  TRY_ASSIGN(std::string url, service_url(wherry.settings()));
+  return Contact{std::move(url), certificate_to_trust(wherry)};
+}
+
 }  // namespace
 
-Result<std::string> service_url(const Options& settings) {
+Result<std::string> service_url(const Options& settings, std::uint16_t port) {
   std::string url = settings.text("serve.url");
   if (!url.empty()) {
     if (!url.starts_with("http://") && !url.starts_with("https://")) {
@@ -116,32 +163,33 @@ Result<std::string> service_url(const Options& settings) {
   TRY_ASSIGN(const Listen listen, parse_listen(settings.text("serve.listen")));
   std::string host = is_everywhere(listen.address) ? host_name() : listen.address;
   if (host.find(':') != std::string::npos) host = '[' + host + ']';
-  return fmt::format("{}://{}:{}/", speaks_tls(settings) ? "https" : "http", host, listen.port);
+  return fmt::format("{}://{}:{}/", speaks_tls(settings) ? "https" : "http", host,
+                     port != 0 ? port : listen.port);
 }
+
+Posted::Posted(const Wherry& wherry, const std::string& url) : file_(posted_file(wherry)) {
+  const std::string text =
+      fmt::format("URL={}\nCERTIFICATE={}\n", url, certificate_to_trust(wherry));
+  // Only `wherry serve --print-env` misses it.
+  if (const auto written = durable_write_file(file_, text, 0600); !written)
+    log_warning("where the service runs is not told: {}", written.error().message);
+}
+
+Posted::~Posted() { ::unlink(file_.c_str()); }
 
 Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
   const Options& settings = wherry.settings();
   TRY_ASSIGN(const Listen listen, parse_listen(settings.text("serve.listen")));
   TRY(service_url(settings));
-  server::Server::Options options;
+  server::Server::Options options = server_options(wherry);
   options.http.address = listen.address;
   options.http.port = listen.port;
   TRY_ASSIGN(options.http.tls, tls_of(wherry, listen));
-  options.directory = serve_directory(wherry);
-  options.endpoint_directory = settings.text("serve.endpoint_directory");
-  options.router.requests_per_second =
-      static_cast<double>(settings.integer("serve.requests_per_second"));
-  options.router.logins_per_second =
-      static_cast<double>(settings.integer("serve.logins_per_second"));
-  const std::string& metrics = settings.text("serve.metrics");
-  using Metrics = server::Server::Metrics;
-  options.metrics = metrics == "all"   ? Metrics::kEverybody
-                    : metrics == "off" ? Metrics::kNobody
-                                       : Metrics::kThisHost;
-  return server::Server::start(
-      {wherry.database(), wherry.service(), wherry.endpoints(), wherry.permissions(),
-       wherry.identities(), system_clock(), system_random()},
-      options);
+  return server::Server::start(server_parts(wherry), options);
+}
+
+Result<std::string> routes_markdown(Wherry& wherry) {
+  return server::Server::routes_markdown(server_parts(wherry), server_options(wherry));
 }
 
 Result<FirstClient> first_client(Wherry& wherry) {
@@ -169,20 +217,19 @@ Result<FirstClient> first_client(Wherry& wherry) {
 }
 
 Result<std::string> client_environment(Wherry& wherry, const FirstClient& client) {
-  TRY_ASSIGN(const std::string url, service_url(wherry.settings()));
+  TRY_ASSIGN(const Contact contact, contact_of(wherry));
   std::string text;
   const auto add = [&text](std::string_view name, std::string_view value) {
     text += fmt::format("export {}='{}'\n", name, value);
   };
   // The SDKs for Python and JavaScript differ in the name of Timers.
   for (const std::string_view service : {"AUTH", "TRANSFER", "TIMER", "TIMERS"})
-    add(fmt::format("GLOBUS_SDK_SERVICE_URL_{}", service), url);
-  if (wherry.settings().is_on("serve.tls") && wherry.settings().text("serve.certificate").empty()) {
-    const std::string certificate = serve_directory(wherry) + "/certificate.pem";
-    add("GLOBUS_SDK_VERIFY_SSL", certificate);
-    add("NODE_EXTRA_CA_CERTS", certificate);
+    add(fmt::format("GLOBUS_SDK_SERVICE_URL_{}", service), contact.url);
+  if (!contact.certificate.empty()) {
+    add("GLOBUS_SDK_VERIFY_SSL", contact.certificate);
+    add("NODE_EXTRA_CA_CERTS", contact.certificate);
   }
-  add("WHERRY_SERVICE", url);
+  add("WHERRY_SERVICE", contact.url);
   if (client.id.empty()) return text;
   for (const std::string_view prefix : {"GLOBUS_CLI", "WHERRY"}) {
     add(fmt::format("{}_CLIENT_ID", prefix), client.id);

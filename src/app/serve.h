@@ -12,8 +12,22 @@
 
 namespace wherry::app {
 
-// "https://data.example.org/": the setting serve.url, or where the service listens.
-Result<std::string> service_url(const Options& settings);
+// "https://data.example.org/": the setting serve.url, or where the service listens: at `port`, if
+// that is known and not 0.
+Result<std::string> service_url(const Options& settings, std::uint16_t port = 0);
+
+// Tells client_environment() in other processes where the service of a state directory runs, as
+// long as it lives: in serve/service.env.
+class Posted {
+ public:
+  Posted(const Wherry& wherry, const std::string& url);
+  Posted(const Posted&) = delete;
+  Posted& operator=(const Posted&) = delete;
+  ~Posted();
+
+ private:
+  std::string file_;
+};
 
 // Answers from when this returns; tasks run as the opening of `wherry` said, which outlives the
 // server. kInvalid if it would take passwords and tokens in the open from other machines.
@@ -29,7 +43,11 @@ struct FirstClient {
 // id: it has been removed, or its secret was changed.
 Result<FirstClient> first_client(Wherry& wherry);
 
-// Lines for a shell that point the Globus command line, the SDKs and wherry at the service.
+// The table of routes that start_server() would serve.
+Result<std::string> routes_markdown(Wherry& wherry);
+
+// Lines for a shell that point the Globus command line, the SDKs and wherry at the service that
+// runs, or, when none does, that the settings describe.
 Result<std::string> client_environment(Wherry& wherry, const FirstClient& client);
 
 }  // namespace wherry::app

@@ -105,6 +105,20 @@ Result<void> set_place(app::Wherry& wherry, const Arguments& arguments,
   return {};
 }
 
+// The id of a user (by name or id) or client of the service.
+Result<std::string> owner_of(app::Wherry& wherry, const std::string& typed) {
+  const auto user = wherry.identities().find_user(typed);
+  if (user) return user->id;
+  if (user.error().code != Code::kNotFound) return user.error();
+  const auto client = wherry.identities().find_client(typed);
+  if (client) return client->id;
+  if (client.error().code != Code::kNotFound) return client.error();
+  return make_error(Code::kNotFound,
+                    "no user and no client is called '{}'; `wherry user list` and `wherry client "
+                    "list` tell who there is",
+                    escape_bytes(typed));
+}
+
 Result<int> create(Context& context, const Arguments& arguments) {
   TRY(check_visibility(arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
@@ -114,6 +128,9 @@ Result<int> create(Context& context, const Arguments& arguments) {
   request.is_public = arguments.has("public");
   request.access = arguments.has("read-only") ? Access::kRead : Access::kReadWrite;
   request.owner = wherry->owner();
+  if (const auto owner = arguments.optional_text("owner")) {
+    TRY_ASSIGN(request.owner, owner_of(*wherry, *owner));
+  }
   request.description = arguments.text("description");
   request.organization = arguments.text("organization");
   request.keywords = keywords_of(arguments.text("keywords"));
@@ -277,6 +294,9 @@ std::span<const Command> endpoint_commands() {
                     .kind = ValueKind::kLocation},
                    kPublic,
                    {.name = "private", .help = "Only those whom roles and rules name (default)."},
+                   {.name = "owner",
+                    .value = "USER|CLIENT",
+                    .help = "A user (name or id) or client (id) of `wherry serve`; default: you."},
                    kDailyQuota,
                    kBandwidth,
                    kOperations,

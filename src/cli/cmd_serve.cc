@@ -41,9 +41,10 @@ void welcome(Context& context, const std::string& url, const app::FirstClient& c
 }
 
 Result<void> serve_until(std::stop_token stop, Context& context, app::Wherry& wherry) {
-  TRY_ASSIGN(const std::string url, app::service_url(wherry.settings()));
   TRY_ASSIGN(const app::FirstClient client, app::first_client(wherry));
   TRY_ASSIGN(const auto server, app::start_server(wherry));
+  TRY_ASSIGN(const std::string url, app::service_url(wherry.settings(), server->port()));
+  const app::Posted posted(wherry, url);
   welcome(context, url, client);
   ::sd_notify(0, "READY=1");
   wait_for(stop);
@@ -69,6 +70,21 @@ Result<int> print_environment(Context& context) {
   return kExitDone;
 }
 
+// For docs/api/rest.md, and for tests that ask every route.
+Result<int> print_routes(Context& context) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(const std::string routes, app::routes_markdown(*wherry));
+  context.output().raw(
+      "# Routes of `wherry serve`\n\n"
+      "What `wherry serve --print-routes` prints. A route with a scope wants a token that has it; "
+      "the\n"
+      "others look for themselves who asks. [How they compare](compatibility.md) with those of "
+      "Globus.\n"
+      "\n" +
+      routes);
+  return kExitDone;
+}
+
 Result<int> print_systemd(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   std::vector<std::string> words = {"serve"};
@@ -87,6 +103,7 @@ Result<int> print_systemd(Context& context, const Arguments& arguments) {
 Result<int> serve(Context& context, const Arguments& arguments) {
   take_settings(context, arguments);
   if (arguments.has("print-env")) return print_environment(context);
+  if (arguments.has("print-routes")) return print_routes(context);
   if (arguments.has("print-systemd")) return print_systemd(context, arguments);
   context.prefer_setting("log.level", "info");  // what a service's journal is for
   TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
@@ -108,7 +125,9 @@ std::span<const Command> serve_commands() {
            "Runs until it is told to stop (ctrl-C, SIGTERM); tasks that are under way then go on"
            " at the next start. Listens on this host only unless --listen says otherwise.",
        .options =
-           {{.name = "listen", .value = "ADDRESS:PORT", .help = "Default: 127.0.0.1:8085."},
+           {{.name = "listen",
+             .value = "ADDRESS:PORT",
+             .help = "Default: 127.0.0.1:8085. Port 0: any that is free."},
             {.name = "tls", .help = "Speak TLS, with a certificate made here unless given."},
             {.name = "certificate",
              .value = "FILE",
@@ -120,6 +139,7 @@ std::span<const Command> serve_commands() {
              .help = "Where clients reach the service, if not where it listens."},
             {.name = "print-env",
              .help = "Print what points clients at the service, for a shell, instead."},
+            {.name = "print-routes", .help = "Print the table of all routes, instead."},
             {.name = "print-systemd", .help = "Print a systemd unit instead."}},
        .handler = serve,
        .examples = {"wherry serve", "wherry serve --tls --listen 0.0.0.0:443",

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/units.h"
 #include "server/forms.h"
@@ -16,6 +17,8 @@ namespace json = boost::json;
 
 constexpr std::string_view kViewIdentities =
     "urn:globus:auth:scope:auth.globus.org:view_identity_set";
+constexpr std::string_view kViewIdentitiesOld =
+    "urn:globus:auth:scope:auth.globus.org:view_identities";
 constexpr std::size_t kMaxIdentities = 100;
 // What identities of this service have in common; an id that no other provider has.
 constexpr std::string_view kProvider = "6d6f6f72-696e-4720-8173-776865727279";
@@ -230,17 +233,16 @@ class AuthHandlers {
     return answer(document);
   }
 
+  Response identity(const Request& request) const {
+    if (const auto refused = refuse_to_show_identities(request)) return *refused;
+    const std::string_view id = std::string_view(request.path).substr(request.path.rfind('/') + 1);
+    const auto person = is_uuid(id) ? person_of(id) : make_error(Code::kNotFound, "that is no id");
+    if (!person) return failed(request, person.error());
+    return answer({{"identity", identity_document(*person)}});
+  }
+
   Response identities(const Request& request) const {
-    if (basic_credentials(request)) {
-      const auto client = client_of(request, Form());
-      if (!client) return failed(request, client.error());
-    } else {
-      const auto caller = caller_of(request);
-      if (!caller) return failed(request, caller.error());
-      if (!caller->has_scope(kViewIdentities) &&
-          !caller->has_scope("urn:globus:auth:scope:auth.globus.org:view_identities"))
-        return api_error(request, 403, "FORBIDDEN", "the token lacks a scope to view identities");
-    }
+    if (const auto refused = refuse_to_show_identities(request)) return *refused;
     const std::string* ids = request.query_value("ids");
     const std::string* names = request.query_value("usernames");
     if ((ids == nullptr) == (names == nullptr))
@@ -343,6 +345,20 @@ class AuthHandlers {
     return parts_.tokens.authenticate(*token);
   }
 
+  // For all but clients and tokens that may look at identities.
+  std::optional<Response> refuse_to_show_identities(const Request& request) const {
+    if (basic_credentials(request)) {
+      const auto client = client_of(request, Form());
+      if (!client) return failed(request, client.error());
+      return std::nullopt;
+    }
+    const auto caller = caller_of(request);
+    if (!caller) return failed(request, caller.error());
+    if (caller->has_scope(kViewIdentities) || caller->has_scope(kViewIdentitiesOld))
+      return std::nullopt;
+    return api_error(request, 403, "FORBIDDEN", "the token lacks a scope to view identities");
+  }
+
   Result<Person> person_of(std::string_view id_or_name) const {
     auto user = parts_.identities.find_user(id_or_name);
     if (user) return Person{user->id, user->username, user->name, user->email, false};
@@ -369,15 +385,15 @@ class AuthHandlers {
 
   Response tokens_answer(const Request& request, const Result<IssuedTokens>& issued) const {
     if (!issued) return oauth_failed(issued.error(), "invalid_grant");
-    json::object document = token_document(issued->tokens.front());
+    // The token that an id_token goes with comes first: clients keep the two together.
+    const auto is_openid = [](const IssuedToken& token) { return has_word(token.scope, kOpenId); };
+    std::vector<IssuedToken> tokens = issued->tokens;
+    std::stable_partition(tokens.begin(), tokens.end(), is_openid);
+    json::object document = token_document(tokens.front());
     json::array others;
-    bool is_openid = false;
-    for (const IssuedToken& token : issued->tokens) {
-      is_openid = is_openid || has_word(token.scope, kOpenId);
-      if (&token != &issued->tokens.front()) others.push_back(token_document(token));
-    }
+    for (std::size_t i = 1; i < tokens.size(); ++i) others.push_back(token_document(tokens[i]));
     document["other_tokens"] = std::move(others);
-    if (is_openid) {
+    if (is_openid(tokens.front())) {
       const auto person = person_of(issued->identity);
       if (!person) return oauth_failed(person.error(), "invalid_grant");
       document["id_token"] = id_token(request, *person, issued->client);
@@ -423,6 +439,7 @@ std::vector<AuthRoute> auth_routes(const AuthParts& parts) {
        bind(&AuthHandlers::userinfo)},
       {Method::kGet, "/v2/api/identities", "Finds identities by id or user name.",
        bind(&AuthHandlers::identities)},
+      {Method::kGet, "/v2/api/identities/{id}", "One identity.", bind(&AuthHandlers::identity)},
       {Method::kPost, "/v2/api/clients", "Registers a command line as a client of its own.",
        bind(&AuthHandlers::register_client)},
       {Method::kDelete, "/v2/api/clients/{id}", "Removes the client that asks.",

@@ -49,7 +49,7 @@ Response transfer_error(const Failure& failure, std::string_view request_id,
   const std::string resource = encoded_path(path);
   const api::HttpError error{failure.status, failure.code, failure.message};
   const api::ErrorContext context{
-      .request_id = request_id, .resource = resource, .required_scopes = {}};
+      .request_id = request_id, .resource = resource, .required_scopes = failure.required_scopes};
   return {.status = failure.status,
           .body = api::error_document(error, context),
           .headers = failure.headers};

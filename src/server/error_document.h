@@ -17,7 +17,8 @@ struct Failure {
   std::string code = "InternalError";  // dotted, general to specific: "ClientError.NotFound"
   std::string message;                 // UTF-8
   std::vector<std::pair<std::string, std::string>> headers =
-      {};  // of the answer: Allow, Retry-After
+      {};                                         // of the answer: Allow, Retry-After
+  std::vector<std::string> required_scopes = {};  // that the token lacks; Transfer tells them
 };
 
 // A style writes a failure as the clients of one service read it. `path` as in Request; empty when

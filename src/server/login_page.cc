@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view kCookie = "wherry_login";
 constexpr std::string_view kCodePage = "v2/web/auth-code";
 constexpr std::size_t kMaxState = 2048;
+// No scope of a service, but another way to say access_type=offline.
+constexpr std::string_view kOfflineAccess = "offline_access";
 // What the page carries from the address to the form that is sent back.
 constexpr std::array<std::string_view, 8> kFields = {
     "client_id",     "redirect_uri", "scope",          "state",
@@ -113,6 +115,7 @@ enum Field {
 struct Checked {
   Client client;
   std::vector<Scope> scopes;
+  bool is_offline = false;  // refresh tokens are asked for
   std::string unredirectable;
   std::string redirectable;
 };
@@ -152,7 +155,7 @@ class LoginHandlers {
     if (!user) return page(503, "Please try again later", "");
     const auto code =
         parts_.tokens.issue_code({checked.client.id, user->id, checked.scopes, asked[kRedirectUri],
-                                  asked[kChallenge], asked[kAccessType] == "offline"});
+                                  asked[kChallenge], checked.is_offline});
     if (!code) return page(503, "Please try again later", "");
     return redirect(asked[kRedirectUri], "code=" + *code, asked[kState]);
   }
@@ -173,7 +176,7 @@ class LoginHandlers {
   Checked check(const Asked& asked, const std::string& base_url) const {
     Checked checked;
     auto client = parts_.identities.find_client(asked[kClientId]);
-    if (!client) return {{}, {}, "The program is not known here.", ""};
+    if (!client) return {{}, {}, false, "The program is not known here.", ""};
     checked.client = std::move(*client);
     if (!is_redirect_allowed(checked.client, asked[kRedirectUri], base_url)) {
       checked.unredirectable =
@@ -181,7 +184,11 @@ class LoginHandlers {
       return checked;
     }
     auto scopes = parse_scopes(asked[kScope]);
-    bool is_scope_known = scopes.has_value();
+    checked.is_offline = asked[kAccessType] == "offline";
+    if (scopes &&
+        std::erase_if(*scopes, [](const Scope& scope) { return scope.name == kOfflineAccess; }) > 0)
+      checked.is_offline = true;
+    bool is_scope_known = scopes.has_value() && !scopes->empty();
     if (scopes) {
       for (const Scope& scope : *scopes)
         is_scope_known = is_scope_known && resource_server_of(scope.name).has_value();

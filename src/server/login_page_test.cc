@@ -78,6 +78,20 @@ TEST_F(LoginPageTest, RightPasswordSendsACodeThatBuysTokens) {
   EXPECT_EQ(bought->identity, ada_.id);
 }
 
+TEST_F(LoginPageTest, OfflineAccessIsNoScopeButAsksForRefreshTokens) {
+  Fields fields = asked();
+  fields[2].second = std::string(kTransfer) + " offline_access";
+  fields[5].second = "";  // no access_type
+  const std::string location = header(submit(fields, kPassword), "Location");
+  const std::size_t begin = location.find("code=") + 5;
+  const std::string code = location.substr(begin, location.find('&') - begin);
+  const auto bought = tokens_->redeem({code, client_.client.id, kUri, kVerifier});
+  ASSERT_TRUE(bought) << bought.error().message;
+  ASSERT_EQ(bought->tokens.size(), 1U);
+  EXPECT_FALSE(bought->tokens[0].refresh_token.empty());
+  EXPECT_EQ(bought->tokens[0].scope, kTransfer);
+}
+
 TEST_F(LoginPageTest, WrongPasswordAsksAgainAndDoesNotRepeatIt) {
   const Response response = submit(asked(), "tell nobody");
   EXPECT_EQ(response.status, 200U);

@@ -203,8 +203,11 @@ void Router::State::admit(const Shared& pending) {
     if (!caller) return pending->fail(failure_of(caller.error(), api::Situation::kAuthentication));
     pending->caller = std::move(caller).value();
     if (!pending->caller->has_scope(route.scope)) {
-      return pending->fail(
-          {403, "PermissionDenied", fmt::format("the token lacks the scope {}", route.scope)});
+      return pending->fail({403,
+                            "ConsentRequired",
+                            fmt::format("the token lacks the scope {}", route.scope),
+                            {},
+                            {std::string(route.scope)}});
     }
   }
   if (pending->caller && refused(pending, requests, pending->caller->identity)) return;

@@ -139,7 +139,8 @@ TEST_F(RouterTest, WithoutAGoodTokenNobodyIsAuthenticated) {
 TEST_F(RouterTest, ATokenWithoutTheScopeIsRefusedAndToldWhichItLacks) {
   const Response response = ask(Method::kGet, "/task/42", "Bearer guest");
   EXPECT_EQ(response.status, 403u);
-  EXPECT_THAT(response.body, HasSubstr(std::string(kScope)));
+  EXPECT_THAT(response.body, HasSubstr("\"ConsentRequired\""));
+  EXPECT_THAT(response.body, HasSubstr(fmt::format("\"required_scopes\":[\"{}\"]", kScope)));
 }
 
 TEST_F(RouterTest, AnEndpointThatHangsStopsNoOtherRequest) {

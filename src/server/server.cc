@@ -6,6 +6,7 @@
 #include "server/access_routes.h"
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
+#include "server/login_page.h"
 #include "server/manager_routes.h"
 #include "server/metrics.h"
 #include "server/signing_key.h"
@@ -85,7 +86,7 @@ class WholeServer : public Server {
     timer_loop_.stop();
     return http_->drain(patience);
   }
-  std::string routes_markdown() const override { return router_.markdown(); }
+  std::string markdown() const { return router_.markdown(); }
 
  private:
   static TransferParts transfer_parts(const Parts& parts) {
@@ -106,9 +107,9 @@ class WholeServer : public Server {
     transfer.endpoint_directory = options.endpoint_directory;
     std::vector<Route> all = {health_route()};
     if (options.metrics != Metrics::kNobody) all.push_back(metrics_route(parts, options.metrics));
-    for (const AuthRoute& route :
-         auth_routes({parts.identities, tokens_, *key_, parts.clock, parts.random}))
-      all.push_back(open_route(route));
+    const AuthParts auth{parts.identities, tokens_, *key_, parts.clock, parts.random};
+    for (const auto& some : {auth_routes(auth), login_routes(auth)})
+      for (const AuthRoute& route : some) all.push_back(open_route(route));
     for (auto some :
          {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
           access_routes(transfer), bookmark_routes(transfer, bookmarks_), pause_routes(transfer),
@@ -158,13 +159,23 @@ class WholeServer : public Server {
   std::unique_ptr<HttpServer> http_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Server>> Server::start(const Parts& parts, const Options& options) {
+Result<std::unique_ptr<WholeServer>> make_server(const Server::Parts& parts,
+                                                 const Server::Options& options) {
   TRY(make_directories(options.directory, 0700));
   TRY_ASSIGN(auto key, SigningKey::open(options.directory + "/id-token-key.pem"),
              "the key for id_tokens in '{}'", escape_bytes(options.directory));
-  auto server = std::make_unique<WholeServer>(parts, options, std::move(key));
+  return std::make_unique<WholeServer>(parts, options, std::move(key));
+}
+
+}  // namespace
+
+Result<std::string> Server::routes_markdown(const Parts& parts, const Options& options) {
+  TRY_ASSIGN(const auto server, make_server(parts, options));
+  return server->markdown();
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Parts& parts, const Options& options) {
+  TRY_ASSIGN(auto server, make_server(parts, options));
   TRY(server->listen(options.http));
   return std::unique_ptr<Server>(std::move(server));
 }

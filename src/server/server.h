@@ -37,13 +37,13 @@ class Server {
 
   // Answers from when this returns. What `parts` names outlives the server.
   static Result<std::unique_ptr<Server>> start(const Parts& parts, const Options& options);
+  // The table of its routes as Markdown.
+  static Result<std::string> routes_markdown(const Parts& parts, const Options& options);
   virtual ~Server() = default;
 
   virtual std::uint16_t port() const = 0;
   // See HttpServer::drain().
   virtual bool drain(std::chrono::milliseconds patience) = 0;
-  // The routes as a Markdown table.
-  virtual std::string routes_markdown() const = 0;
 };
 
 }  // namespace wherry::server
