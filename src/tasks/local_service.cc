@@ -29,6 +29,7 @@ constexpr Duration kDefaultDeadline = std::chrono::hours(24);
 constexpr Duration kDefaultDeadlineWithQuota = std::chrono::hours(24 * 30);
 constexpr Duration kTickInterval = std::chrono::milliseconds(500);
 constexpr Duration kStepInterval = std::chrono::seconds(1);
+constexpr Duration kPausedInterval = std::chrono::seconds(1);
 constexpr Duration kPurgeInterval = std::chrono::hours(1);
 constexpr Duration kIdle = std::chrono::hours(24);  // until woken
 // A task whose run the database failed is not begun again before this.
@@ -371,15 +372,20 @@ Result<void> Service::conduct(const std::shared_ptr<TaskRun>& run, std::stop_tok
 }
 
 Result<Task> Service::run(const TaskId& id, std::stop_token stop) {
-  TRY_ASSIGN(const Task task, store_.task(id));
-  if (task.state != TaskState::kActive) return task;
-  TRY(pauses_.refresh());
-  TRY_ASSIGN(const auto run, begin(id));
-  TRY(conduct(run, std::move(stop), TaskRun::WhenStopped::kInactive), "task {}", id);
-  // Where only such commands run there is no loop that would do it.
-  if (const auto purged = purge_history(); !purged)
-    log_warning("purge the history: {}", purged.error().message);
-  return store_.task(id);
+  for (;;) {
+    TRY(pauses_.refresh());
+    TRY_ASSIGN(const Task task, store_.task(id));
+    if (task.state != TaskState::kActive) return task;
+    if (task.is_paused) {
+      if (!parts_.clock.sleep(kPausedInterval, stop)) return task;
+      continue;
+    }
+    TRY_ASSIGN(const auto run, begin(id));
+    TRY(conduct(run, stop, TaskRun::WhenStopped::kInactive), "task {}", id);
+    // Where only such commands run there is no loop that would do it.
+    if (const auto purged = purge_history(); !purged)
+      log_warning("purge the history: {}", purged.error().message);
+  }
 }
 
 void Service::start(const std::shared_ptr<TaskRun>& run) {

@@ -49,8 +49,8 @@ class LocalService : public TransferService {
                                               Execution execution);
 
   // Claims and runs one task in the calling thread until it ends, is interrupted through `stop`
-  // (then it is INACTIVE and can be resumed) or needs a person. kConflict if another live process
-  // holds it: the message names its pid and since when.
+  // (then it is INACTIVE and can be resumed) or needs a person. Waits while the task is paused.
+  // kConflict if another live process holds it: the message names its pid and since when.
   virtual Result<Task> run(const TaskId& id, std::stop_token stop) = 0;
   // Ends the claim of a process on another host, which the caller knows to be dead: then the task
   // can be run here. kConflict if a live process of this host holds it.
