@@ -87,6 +87,16 @@ const OptionDeclaration kDeclarations[] = {
      .default_text = "",
      .doc = "Where clients reach `wherry serve`, if not where it listens; a certificate that is"
             " made is for its host."},
+    {.name = "login.client_id",
+     .kind = OptionKind::kText,
+     .default_text = "",
+     .doc = "Id of the native app by which `wherry login` is known to Globus; another Wherry needs"
+            " none."},
+    {.name = "service",
+     .kind = OptionKind::kText,
+     .default_text = "local",
+     .doc = "Where endpoints and tasks are: local (this state directory), globus, or the address of"
+            " another Wherry."},
     {.name = "state.dir",
      .kind = OptionKind::kText,
      .default_text = "",

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -90,7 +91,9 @@ struct Wherry::Parts {
   std::unique_ptr<endpoints::Permissions> permissions;
   std::mutex mutex;  // for the parts that are made at first use
   tasks::Execution execution = tasks::Execution::kOnlyNamed;
+  Environment environment;
   std::unique_ptr<tasks::LocalService> service;
+  std::map<std::string, std::unique_ptr<RemoteService>> remotes;
   std::unique_ptr<sync::SyncService> syncs;
   std::unique_ptr<server::Identities> identities;
 };
@@ -119,6 +122,7 @@ Result<std::unique_ptr<Wherry>> Wherry::open(Opening opening) {
   auto parts = std::make_unique<Parts>();
   parts->owner = user_name();
   parts->execution = opening.execution;
+  parts->environment = std::move(opening.environment);
   TRY_ASSIGN(parts->database, Database::open({.path = directory + "/wherry.db"}),
              "open the database '{}/wherry.db'", shown);
   TRY(parts->database->migrate(all_migrations()), "open the database '{}/wherry.db'", shown);
@@ -158,14 +162,35 @@ server::Identities& Wherry::identities() {
   return *parts_->identities;
 }
 
+Result<RemoteService*> Wherry::remote(const std::string& name) {
+  const std::lock_guard lock(parts_->mutex);
+  std::unique_ptr<RemoteService>& remote = parts_->remotes[name];
+  if (!remote) {
+    TRY_ASSIGN(remote,
+               RemoteService::open(name, parts_->directory, parts_->settings, parts_->environment));
+  }
+  return remote.get();
+}
+
+Result<tasks::TransferService*> Wherry::service_of(const std::string& name) {
+  TRY_ASSIGN(RemoteService * remote, this->remote(name));
+  return &remote->service();
+}
+
 Result<sync::SyncService*> Wherry::syncs() {
   tasks::LocalService& service = this->service();
   const std::lock_guard lock(parts_->mutex);
   if (!parts_->syncs) {
     const std::string catalogs = parts_->directory + "/catalogs";
     TRY(make_directories(catalogs, 0700));
-    parts_->syncs = std::make_unique<sync::SyncService>(sync::SyncService::Parts{
-        service, *parts_->database, system_clock(), catalogs, parts_->owner, {}});
+    parts_->syncs = std::make_unique<sync::SyncService>(
+        sync::SyncService::Parts{service,
+                                 *parts_->database,
+                                 system_clock(),
+                                 catalogs,
+                                 parts_->owner,
+                                 {},
+                                 [this](const std::string& name) { return service_of(name); }});
   }
   return parts_->syncs.get();
 }

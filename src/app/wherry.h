@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "app/remote.h"
 #include "app/settings.h"
 #include "base/database.h"
 #include "base/options.h"
@@ -30,6 +31,7 @@ class Wherry {
     std::string directory;  // state_directory(...)
     // Which tasks this process runs.
     tasks::Execution execution = tasks::Execution::kOnlyNamed;
+    Environment environment = process_environment();  // for services on other machines
   };
   // Makes the state directory (mode 0700) if it is missing and brings the database to the current
   // version.
@@ -48,11 +50,14 @@ class Wherry {
   server::Identities& identities();
   // The embedded service; it and what stands on it are made at the first call.
   tasks::LocalService& service();
+  // The service of that name, as the setting `service` takes it, but not "local".
+  Result<RemoteService*> remote(const std::string& name);
   // Their passes are run with Execution::kAll: what they submit must be run by somebody.
   Result<sync::SyncService*> syncs();
 
  private:
   struct Parts;
+  Result<tasks::TransferService*> service_of(const std::string& name);
   explicit Wherry(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -13,11 +13,11 @@ bool has_glob(const RelPath& path) { return path.name().find_first_of("*?[") != 
 
 // Says at once what the task would find out, for a path that was typed: a slip should store
 // nothing.
-Result<void> check_typed_path(app::Wherry& wherry, const Place& place,
+Result<void> check_typed_path(tasks::TransferService& service, const Place& place,
                               const engine::DeleteOptions& options) {
   TRY(refuse_root(place));
   if (options.interpret_globs && has_glob(place.path)) return {};
-  const auto file = wherry.service().stat(place.endpoint.id, place.path);
+  const auto file = service.stat(place.endpoint.id, place.path);
   if (!file) {
     if (file.error().code == Code::kNotFound && options.ignore_missing) return {};
     return Error(file.error()).with_context(fmt::format("look at '{}'", place.shown()));
@@ -43,11 +43,11 @@ Result<void> refuse_tilde(const std::string& typed) {
 
 Result<void> add_typed(Context& context, const Arguments& arguments,
                        tasks::DeleteRequest& request) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   for (const std::string& typed : arguments.all("PATH")) {
     TRY(refuse_tilde(typed));
-    TRY_ASSIGN(const Place place, resolve_place(wherry->endpoints(), typed));
-    TRY(check_typed_path(*wherry, place, request.options));
+    TRY_ASSIGN(const Place place, resolve_place(context, typed));
+    TRY(check_typed_path(*service, place, request.options));
     if (!request.endpoint.empty() && request.endpoint != place.endpoint.id) {
       return make_error(Code::kInvalid,
                         "'{}' is on another endpoint than the paths before it; delete from one"
@@ -63,12 +63,11 @@ Result<void> add_typed(Context& context, const Arguments& arguments,
 // In a batch, the one PATH names the endpoint and the directory that relative lines count from.
 Result<void> add_batch(Context& context, const Arguments& arguments,
                        tasks::DeleteRequest& request) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   if (arguments.all("PATH").size() != 1)
     return make_error(Code::kInvalid,
                       "with --batch give one PATH: ENDPOINT:, or a directory that"
                       " the lines count from");
-  TRY_ASSIGN(Place base, resolve_place(wherry->endpoints(), arguments.text("PATH")));
+  TRY_ASSIGN(Place base, resolve_place(context, arguments.text("PATH")));
   request.endpoint = base.endpoint.id;
   TRY_ASSIGN(const std::string text, read_batch(arguments.text("batch")));
   TRY_ASSIGN(const auto lines, parse_batch(text, BatchKind::kPaths));
@@ -89,15 +88,15 @@ void show_request(Context& context, const tasks::DeleteRequest& request) {
 }
 
 Result<int> submit(Context& context, const Arguments& arguments, tasks::DeleteRequest& request) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY(fill_request(*wherry, arguments, request));
+  TRY(fill_request(context, arguments, request));
   TRY(arguments.has("batch") ? add_batch(context, arguments, request)
                              : add_typed(context, arguments, request));
   if (arguments.has("dry-run")) {
     show_request(context, request);
     return kExitDone;
   }
-  TRY_ASSIGN(const tasks::Submitted submitted, wherry->service().submit(request));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const tasks::Submitted submitted, service->submit(request));
   return follow_submitted(context, submitted, where_to_run(arguments));
 }
 

@@ -81,6 +81,15 @@ Result<std::string> location_of(const std::string& typed) {
   return absolute_local_path(typed);
 }
 
+// Endpoints are made and changed where they are.
+Result<app::Wherry*> here(Context& context) {
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (!elsewhere) return context.wherry();
+  return make_error(Code::kUnsupported,
+                    "endpoints of another service are made and changed there; leave out --service,"
+                    " or say --service local");
+}
+
 Result<void> check_visibility(const Arguments& arguments) {
   if (!arguments.has("public") || !arguments.has("private")) return {};
   return make_error(Code::kInvalid, "--public and --private exclude each other");
@@ -121,7 +130,7 @@ Result<std::string> owner_of(app::Wherry& wherry, const std::string& typed) {
 
 Result<int> create(Context& context, const Arguments& arguments) {
   TRY(check_visibility(arguments));
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, here(context));
   endpoints::NewEndpoint request;
   request.display_name = arguments.text("NAME");
   TRY(set_place(*wherry, arguments, request));
@@ -155,12 +164,13 @@ Result<int> create(Context& context, const Arguments& arguments) {
 
 constexpr std::size_t kPage = 1000;
 
-Result<std::vector<Endpoint>> find_all(app::Wherry& wherry, const std::string& text,
+Result<std::vector<Endpoint>> find_all(Context& context, const std::string& text,
                                        std::size_t limit) {
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   std::vector<Endpoint> all;
   while (all.size() < limit) {
     const std::size_t wanted = std::min(kPage, limit - all.size());
-    TRY_ASSIGN(auto page, wherry.endpoints().search(text, wanted, all.size()));
+    TRY_ASSIGN(auto page, service->search_endpoints(text, wanted, all.size()));
     const bool is_last = page.size() < wanted;
     for (Endpoint& endpoint : page) all.push_back(std::move(endpoint));
     if (is_last) break;
@@ -169,25 +179,24 @@ Result<std::vector<Endpoint>> find_all(app::Wherry& wherry, const std::string& t
 }
 
 Result<int> list(Context& context, const Arguments&) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const auto found, find_all(*wherry, "", SIZE_MAX));
+  TRY_ASSIGN(const auto found, find_all(context, "", SIZE_MAX));
   TRY(show_endpoints(context, found));
   return kExitDone;
 }
 
 Result<int> search(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   const auto limit = static_cast<std::size_t>(arguments.integer("limit").value_or(25));
-  TRY_ASSIGN(const auto found, find_all(*wherry, arguments.text("TEXT"), limit));
+  TRY_ASSIGN(const auto found, find_all(context, arguments.text("TEXT"), limit));
   TRY(show_endpoints(context, found));
   return kExitDone;
 }
 
 Result<int> show(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const Endpoint endpoint, service->endpoint(arguments.text("ENDPOINT")));
   Record record = endpoint_record(endpoint);
   if (endpoint.daily_quota > 0) {
+    TRY_ASSIGN(app::Wherry * wherry, context.wherry());
     endpoints::QuotaLedger ledger(wherry->database(), system_clock());
     TRY_ASSIGN(const ByteCount used, ledger.used(endpoint));
     record.fields.push_back({"daily_quota_used", "Used In 24 Hours", Size{used}});
@@ -203,7 +212,7 @@ Result<int> update(Context& context, const Arguments& arguments) {
   if (arguments.in_order().empty())
     return make_error(Code::kInvalid,
                       "nothing to change; `wherry endpoint update --help` lists what can be");
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, here(context));
   TRY_ASSIGN(const Endpoint before, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
   endpoints::EndpointChange change;
   change.display_name = arguments.optional_text("name");
@@ -231,7 +240,7 @@ Result<int> update(Context& context, const Arguments& arguments) {
 }
 
 Result<int> remove(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, here(context));
   TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
   TRY(wherry->endpoints().remove(endpoint.id), "delete endpoint '{}'",
       escape_bytes(endpoint.display_name));

@@ -126,18 +126,17 @@ class Lister {
 };
 
 Result<int> ls(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const Place place, resolve_place(wherry->endpoints(), arguments.text("PATH")));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const Place place, resolve_place(context, arguments.text("PATH")));
   Lister lister(context, arguments);
-  TRY(lister.run(wherry->service(), place));
+  TRY(lister.run(*service, place));
   return lister.is_partial() ? kExitFailed : kExitDone;
 }
 
 Result<int> stat(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const Place place, resolve_place(wherry->endpoints(), arguments.text("PATH")));
-  TRY_ASSIGN(const FileInfo file,
-             asked_of_the_world(wherry->service().stat(place.endpoint.id, place.path)),
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const Place place, resolve_place(context, arguments.text("PATH")));
+  TRY_ASSIGN(const FileInfo file, asked_of_the_world(service->stat(place.endpoint.id, place.path)),
              "look at '{}'", place.shown());
   context.output().record(
       {"file",
@@ -154,25 +153,25 @@ Result<int> stat(Context& context, const Arguments& arguments) {
 }
 
 Result<int> mkdir(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const Place place, resolve_place(wherry->endpoints(), arguments.text("PATH")));
-  TRY(asked_of_the_world(wherry->service().make_directory(place.endpoint.id, place.path)),
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const Place place, resolve_place(context, arguments.text("PATH")));
+  TRY(asked_of_the_world(service->make_directory(place.endpoint.id, place.path)),
       "make directory '{}'", place.shown());
   context.output().message("DirectoryCreated", "The directory was created successfully");
   return kExitDone;
 }
 
 Result<int> rename(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const Place from, resolve_place(wherry->endpoints(), arguments.text("OLD")));
-  TRY_ASSIGN(const Place to, resolve_place(wherry->endpoints(), arguments.text("NEW")));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const Place from, resolve_place(context, arguments.text("OLD")));
+  TRY_ASSIGN(const Place to, resolve_place(context, arguments.text("NEW")));
   if (from.endpoint.id != to.endpoint.id) {
     return make_error(Code::kInvalid,
                       "'{}' and '{}' are on different endpoints; rename works within one (to move"
                       " between endpoints: wherry transfer, then wherry rm)",
                       from.shown(), to.shown());
   }
-  TRY(asked_of_the_world(wherry->service().rename(from.endpoint.id, from.path, to.path)),
+  TRY(asked_of_the_world(service->rename(from.endpoint.id, from.path, to.path)),
       "rename '{}' to '{}'", from.shown(), to.shown());
   context.output().message("FileRenamed", "File or directory renamed successfully");
   return kExitDone;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // wherry sync add, list, show, status, history, pause, resume, remove: what syncs there are.
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/file.h"
 #include "base/path.h"
 #include "base/random.h"
 #include "cli/commands.h"
@@ -16,9 +21,55 @@ Result<sync::SyncService*> syncs_of(Context& context) {
   return wherry->syncs();
 }
 
-Result<sync::Place> sync_place(app::Wherry& wherry, const std::string& typed) {
-  TRY_ASSIGN(const Place place, resolve_place(wherry.endpoints(), typed));
+Result<sync::Place> sync_place(Context& context, const std::string& typed) {
+  TRY_ASSIGN(const Place place, resolve_place(context, typed));
   return sync::Place{place.endpoint.id, place.path};
+}
+
+// "HOST_DIRECTORY=/PATH": where what the endpoint calls PATH is on this machine. Counts for what is
+// PATH or below it, by whole components from the front.
+Result<std::string> source_on_host(Context& context, const sync::Place& source,
+                                   const std::string& mapping) {
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const endpoints::Endpoint endpoint, service->endpoint(source.endpoint));
+  const std::size_t equals = mapping.find('=');
+  if (equals == mapping.npos || !mapping.starts_with('/')) {
+    return make_error(Code::kInvalid, "'{}' is not of the form /DIRECTORY=/PATH",
+                      escape_bytes(mapping));
+  }
+  TRY_ASSIGN(const RelPath below, resolve_path_elsewhere(endpoint, mapping.substr(equals + 1)));
+  if (!source.path.is_within(below)) {
+    return make_error(Code::kInvalid, "the source '/{}' is not in '/{}'",
+                      escape_bytes(source.path.text()), escape_bytes(below.text()));
+  }
+  TRY_ASSIGN(const RelPath host, RelPath::parse(mapping.substr(0, equals)));
+  const std::string directory = "/" + host.join(source.path.relative_to(below)).text();
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0)
+    return errno_error(errno, fmt::format("look at '{}'", escape_bytes(directory)));
+  if (!S_ISDIR(status.st_mode))
+    return make_error(Code::kInvalid, "'{}' is no directory", escape_bytes(directory));
+  return directory;
+}
+
+// Elsewhere: at which service, and where the source is here, if it is.
+Result<void> take_service(Context& context, const Arguments& arguments,
+                          SyncDefinition& definition) {
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (elsewhere) {
+    TRY_ASSIGN(const Options* settings, context.settings());
+    definition.service = settings->text("service");
+  }
+  const auto mapping = arguments.optional_text("source-root");
+  if (!mapping) return {};
+  if (!elsewhere) {
+    return make_error(Code::kInvalid,
+                      "--source-root is for a service on another machine; here the endpoint says"
+                      " where its files are");
+  }
+  TRY_ASSIGN(definition.source.host, source_on_host(context, definition.source, *mapping),
+             "--source-root");
+  return {};
 }
 
 // The first rule that matches decides, so their order counts; they are about files.
@@ -32,11 +83,12 @@ std::vector<engine::FilterRule> filters_of(const Arguments& arguments) {
   return rules;
 }
 
-Result<SyncDefinition> definition_of(app::Wherry& wherry, const Arguments& arguments) {
+Result<SyncDefinition> definition_of(Context& context, const Arguments& arguments) {
   SyncDefinition definition;
   definition.name = arguments.text("NAME");
-  TRY_ASSIGN(definition.source, sync_place(wherry, arguments.text("SOURCE")), "SOURCE");
-  TRY_ASSIGN(definition.target, sync_place(wherry, arguments.text("TARGET")), "TARGET");
+  TRY_ASSIGN(definition.source, sync_place(context, arguments.text("SOURCE")), "SOURCE");
+  TRY_ASSIGN(definition.target, sync_place(context, arguments.text("TARGET")), "TARGET");
+  TRY(take_service(context, arguments, definition));
   definition.every = arguments.duration("every").value_or(definition.every);
   definition.cron = arguments.text("cron");
   definition.settle = arguments.duration("settle").value_or(definition.settle);
@@ -62,8 +114,8 @@ Result<SyncDefinition> definition_of(app::Wherry& wherry, const Arguments& argum
 Result<int> add(Context& context, const Arguments& arguments) {
   if (arguments.has("every") && arguments.has("cron"))
     return make_error(Code::kInvalid, "--every and --cron exclude each other");
+  TRY_ASSIGN(const SyncDefinition wanted, definition_of(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const SyncDefinition wanted, definition_of(*wherry, arguments));
   TRY_ASSIGN(sync::SyncService * syncs, wherry->syncs());
   TRY_ASSIGN(const SyncDefinition added, syncs->add(wanted), "add sync '{}'",
              escape_bytes(wanted.name));
@@ -174,6 +226,11 @@ std::vector<OptionSpec> add_options() {
       {.name = "label",
        .value = "PATTERN",
        .help = "The label of the tasks of a pass, by strftime (AUTO_%Y-%m-%d_%H%M%S)."},
+      {.name = "source-root",
+       .value = "DIRECTORY=/PATH",
+       .help = "With --service: what the source's endpoint calls PATH is DIRECTORY on this machine,"
+               " so that it is scanned and watched here instead of being listed over the network.",
+       .kind = ValueKind::kFile},
       {.name = "batch-files",
        .value = "N",
        .help = "At most N files in one task (20000).",
@@ -210,9 +267,12 @@ std::span<const Command> sync_commands() {
                         .help = "Where its copy is to be; made if it is missing."}},
        .options = add_options(),
        .handler = add,
-       .examples = {"wherry sync add frames detector:/2018/ archive:/2018/ --every 15m",
-                    "wherry sync add home ~/results archive:/results --deletions propagate"
-                    " --max-delete 10%"}},
+       .examples =
+           {"wherry sync add frames detector:/2018/ archive:/2018/ --every 15m",
+            "wherry sync add run42 lab:~/data/run42/ cluster:/scratch/run42/ --service globus"
+            " --source-root /data=/~/data",
+            "wherry sync add home ~/results archive:/results --deletions propagate"
+            " --max-delete 10%"}},
       {.name = "sync list", .summary = "List all syncs.", .handler = list},
       {.name = "sync show",
        .summary = "Show how a sync is set up.",

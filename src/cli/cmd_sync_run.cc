@@ -126,7 +126,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
       // One sync that cannot run holds back no other.
       context.err() << fmt::format("wherry: sync '{}': {}\n", name,
                                    printable(ended->error().message));
-      exit = kExitFailed;
+      exit = std::max(exit, exit_code_of(ended->error()));
       continue;
     }
     exit = std::max(exit, show_pass(context, name, ended->value()));

@@ -17,7 +17,14 @@ namespace {
 using tasks::Task;
 using tasks::TaskState;
 
-Result<tasks::LocalService*> service_of(Context& context) {
+// For what only the service of this state directory can do.
+Result<tasks::LocalService*> local_service(Context& context) {
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (elsewhere) {
+    return make_error(Code::kUnsupported,
+                      "only tasks of this machine can be asked for that; leave out --service, or"
+                      " say --service local");
+  }
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   return &wherry->service();
 }
@@ -53,7 +60,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   filter.completed_after = arguments.time("filter-completed-after");
   filter.completed_before = arguments.time("filter-completed-before");
   filter.limit = static_cast<std::size_t>(arguments.integer("limit").value_or(10));
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const std::vector<Task> found, service->tasks(filter));
   EndpointNames names(*service);
   Output::Table table(context.output(), "task_list", task_columns());
@@ -62,7 +69,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<void> show_successful(Context& context, tasks::LocalService& service,
+Result<void> show_successful(Context& context, tasks::TransferService& service,
                              const tasks::TaskId& id) {
   Output::Table table(context.output(), "successful_transfer_list",
                       {{"source_path", "Source Path"},
@@ -83,7 +90,7 @@ Result<void> show_successful(Context& context, tasks::LocalService& service,
 
 enum class Errors { kSkipped, kAll };
 
-Result<void> show_errors(Context& context, tasks::LocalService& service, const tasks::TaskId& id,
+Result<void> show_errors(Context& context, tasks::TransferService& service, const tasks::TaskId& id,
                          Errors which) {
   Output::Table table(context.output(), "skipped_error_list",
                       {{"error_code", "Error Code"},
@@ -110,7 +117,7 @@ Result<void> show_errors(Context& context, tasks::LocalService& service, const t
 
 Result<int> show(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Task task, service->task(id));
   if (arguments.has("successful-transfers")) {
     TRY(show_successful(context, *service, id));
@@ -134,9 +141,10 @@ void warn_if_nobody_runs(Context& context, const Task& task) {
 
 Result<int> wait(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Task before, service->task(id));
-  warn_if_nobody_runs(context, before);
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (!elsewhere) warn_if_nobody_runs(context, before);
   const bool heartbeat = arguments.has("heartbeat");
   const Duration timeout = arguments.seconds("timeout").value_or(std::chrono::hours(24 * 365));
   std::optional<Result<Task>> ended;
@@ -160,7 +168,7 @@ Result<int> wait(Context& context, const Arguments& arguments) {
   return task.state == TaskState::kSucceeded ? kExitDone : kExitFailed;
 }
 
-Result<int> cancel_all(Context& context, tasks::LocalService& service) {
+Result<int> cancel_all(Context& context, tasks::TransferService& service) {
   tasks::TaskFilter filter;
   filter.states = {TaskState::kActive, TaskState::kInactive};
   filter.limit = std::numeric_limits<std::int32_t>::max();
@@ -181,7 +189,7 @@ Result<int> cancel_all(Context& context, tasks::LocalService& service) {
 }
 
 Result<int> cancel(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   const bool has_id = !arguments.text("TASK_ID").empty();
   if (has_id == arguments.has("all"))
     return make_error(Code::kInvalid, "give either a TASK_ID or --all");
@@ -199,7 +207,7 @@ Result<int> update(Context& context, const Arguments& arguments) {
   change.deadline = arguments.time("deadline");
   if (!change.label && !change.deadline)
     return make_error(Code::kInvalid, "nothing to change; give --label or --deadline");
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY(service->update(id, change), "update task {}", id);
   context.output().message("Updated", "The task has been updated");
   return kExitDone;
@@ -207,7 +215,7 @@ Result<int> update(Context& context, const Arguments& arguments) {
 
 Result<int> event_list(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
   const auto limit = static_cast<std::size_t>(arguments.integer("limit").value_or(10));
   const bool errors = !arguments.has("filter-non-errors");
   const bool others = !arguments.has("filter-errors");
@@ -233,7 +241,7 @@ Result<int> event_list(Context& context, const Arguments& arguments) {
 
 Result<int> resume(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::LocalService * service, local_service(context));
   if (arguments.has("force")) TRY(service->take_over(id));
   TRY_ASSIGN(const Task task, service->task(id));
   // An ACTIVE task that no process runs (detached and not begun, or its process died) needs no
@@ -256,7 +264,7 @@ Result<int> generate_submission_id(Context& context, const Arguments&) {
 }
 
 Result<int> purge(Context& context, const Arguments&) {
-  TRY_ASSIGN(tasks::LocalService * service, service_of(context));
+  TRY_ASSIGN(tasks::LocalService * service, local_service(context));
   TRY_ASSIGN(const std::size_t count, service->purge_history());
   context.output().message("Purged",
                            fmt::format("{} ended tasks were removed from the history", count));

@@ -111,19 +111,20 @@ Recursion recursion_of(const Arguments& arguments) {
   return arguments.has("recursive") ? Recursion::kYes : Recursion::kNo;
 }
 
-Result<void> add_typed(app::Wherry& wherry, const Arguments& arguments,
+Result<void> add_typed(Context& context, const Arguments& arguments,
                        tasks::TransferRequest& request) {
   Ends ends;
-  TRY_ASSIGN(ends.source, resolve_place(wherry.endpoints(), arguments.text("SOURCE")));
-  TRY_ASSIGN(ends.target, resolve_place(wherry.endpoints(), arguments.text("TARGET")));
+  TRY_ASSIGN(ends.source, resolve_place(context, arguments.text("SOURCE")));
+  TRY_ASSIGN(ends.target, resolve_place(context, arguments.text("TARGET")));
   TransferItem item;
   item.source = ends.source.path;
   item.target = ends.target.path;
   item.recursion = recursion_of(arguments);
   TRY_ASSIGN(item.checksum, external_checksum(arguments.optional_text("external-checksum"),
                                               arguments.optional_text("checksum-algorithm")));
-  TRY(check_source(wherry.service(), ends, item.recursion));
-  TRY(check_target(wherry.service(), ends, item.recursion));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY(check_source(*service, ends, item.recursion));
+  TRY(check_target(*service, ends, item.recursion));
   request.source_endpoint = ends.source.endpoint.id;
   request.target_endpoint = ends.target.endpoint.id;
   request.items.push_back(std::move(item));
@@ -132,10 +133,11 @@ Result<void> add_typed(app::Wherry& wherry, const Arguments& arguments,
 
 // In a batch, SOURCE and TARGET name the endpoints, and where relative paths count from. A bare
 // word is an endpoint's name if there is one, as globus-cli's users write it.
-Result<Place> batch_base(endpoints::Endpoints& endpoints, const std::string& typed) {
+Result<Place> batch_base(Context& context, const std::string& typed) {
   const bool is_word = typed.find_first_of("/:") == typed.npos;
-  if (is_word && endpoints.resolve(typed)) return resolve_place(endpoints, typed + ":");
-  return resolve_place(endpoints, typed);
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  if (is_word && service->endpoint(typed)) return resolve_place(context, typed + ":");
+  return resolve_place(context, typed);
 }
 
 Result<RelPath> batch_path(const Place& base, const std::string& written) {
@@ -152,7 +154,7 @@ Result<TransferItem> batch_item(const Ends& ends, const BatchLine& line) {
   return item;
 }
 
-Result<void> add_batch(app::Wherry& wherry, const Arguments& arguments,
+Result<void> add_batch(Context& context, const Arguments& arguments,
                        tasks::TransferRequest& request) {
   for (const std::string_view option : {"recursive", "external-checksum", "checksum-algorithm"}) {
     if (!arguments.has(option)) continue;
@@ -160,8 +162,8 @@ Result<void> add_batch(app::Wherry& wherry, const Arguments& arguments,
                       "--{} does not go with --batch; write it on the lines that need it", option);
   }
   Ends ends;
-  TRY_ASSIGN(ends.source, batch_base(wherry.endpoints(), arguments.text("SOURCE")));
-  TRY_ASSIGN(ends.target, batch_base(wherry.endpoints(), arguments.text("TARGET")));
+  TRY_ASSIGN(ends.source, batch_base(context, arguments.text("SOURCE")));
+  TRY_ASSIGN(ends.target, batch_base(context, arguments.text("TARGET")));
   request.source_endpoint = ends.source.endpoint.id;
   request.target_endpoint = ends.target.endpoint.id;
   TRY_ASSIGN(const std::string text, read_batch(arguments.text("batch")));
@@ -201,17 +203,17 @@ Result<void> check_combinations(const Arguments& arguments) {
 
 Result<int> transfer(Context& context, const Arguments& arguments) {
   TRY(check_combinations(arguments));
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   tasks::TransferRequest request;
   request.options = transfer_options(arguments);
-  TRY(fill_request(*wherry, arguments, request));
-  TRY(arguments.has("batch") ? add_batch(*wherry, arguments, request)
-                             : add_typed(*wherry, arguments, request));
+  TRY(fill_request(context, arguments, request));
+  TRY(arguments.has("batch") ? add_batch(context, arguments, request)
+                             : add_typed(context, arguments, request));
   if (arguments.has("dry-run")) {
     show_request(context, request);
     return kExitDone;
   }
-  TRY_ASSIGN(const tasks::Submitted submitted, wherry->service().submit(request));
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(const tasks::Submitted submitted, service->submit(request));
   return follow_submitted(context, submitted, where_to_run(arguments));
 }
 

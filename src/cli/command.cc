@@ -8,6 +8,11 @@
 
 namespace wherry::cli {
 
+int exit_code_of(const Error& error) {
+  if (error.code == Code::kInvalid) return kExitUsage;
+  return error.code == Code::kLoginNeeded ? kExitLogin : kExitFailed;
+}
+
 Result<Duration> parse_seconds(std::string_view text) {
   const bool is_number = !text.empty() && text.find_first_not_of("0123456789.") == text.npos;
   return parse_duration(is_number ? std::string(text) + "s" : std::string(text));
@@ -113,11 +118,38 @@ Result<app::Wherry*> Context::wherry(tasks::Execution execution) {
   if (!wherry_) {
     TRY_ASSIGN(const Options* loaded, settings());
     TRY(app::open_log_of(*loaded));
-    TRY_ASSIGN(
-        wherry_,
-        app::Wherry::open({*loaded, app::state_directory(*loaded, parts_.environment), execution}));
+    TRY_ASSIGN(wherry_,
+               app::Wherry::open({*loaded, app::state_directory(*loaded, parts_.environment),
+                                  execution, parts_.environment}));
   }
   return wherry_.get();
+}
+
+Result<bool> Context::is_elsewhere() {
+  TRY_ASSIGN(const Options* loaded, settings());
+  return loaded->text("service") != "local";
+}
+
+Result<app::RemoteService*> Context::remote() {
+  TRY_ASSIGN(const Options* loaded, settings());
+  const std::string& name = loaded->text("service");
+  if (name == "local") {
+    return make_error(Code::kInvalid,
+                      "this is about a service on another machine: name it with --service globus,"
+                      " --service https://HOST, or WHERRY_SERVICE");
+  }
+  TRY_ASSIGN(app::Wherry * opened, wherry());
+  return opened->remote(name);
+}
+
+Result<tasks::TransferService*> Context::service() {
+  TRY_ASSIGN(const bool elsewhere, is_elsewhere());
+  if (elsewhere) {
+    TRY_ASSIGN(app::RemoteService * there, remote());
+    return &there->service();
+  }
+  TRY_ASSIGN(app::Wherry * opened, wherry());
+  return static_cast<tasks::TransferService*>(&opened->service());
 }
 
 }  // namespace wherry::cli

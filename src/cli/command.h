@@ -19,11 +19,11 @@
 
 namespace wherry::cli {
 
-// Exit codes of globus-cli. (4, "log in first", is what its users know for a service that needs a
-// login; the embedded service does not.)
+// Exit codes of globus-cli.
 inline constexpr int kExitDone = 0;           // done, or accepted
 inline constexpr int kExitFailed = 1;         // the message says what next
 inline constexpr int kExitUsage = 2;          // the command line, a file or a setting is wrong
+inline constexpr int kExitLogin = 4;          // log in, or consent, first: the message says how
 inline constexpr int kExitInterrupted = 130;  // by ctrl-C, in an orderly way
 
 // What a value must look like. Checked before a command runs; completion offers what it can.
@@ -61,6 +61,9 @@ struct PositionalSpec {
   enum class Count { kOne, kOptional, kOneOrMore, kAny } count = Count::kOne;
   std::vector<std::string_view> choices = {};
 };
+
+// 2 for kInvalid (what was asked makes no sense), 4 for kLoginNeeded, 1 for everything else.
+int exit_code_of(const Error& error);
 
 // "90" or "1m30s".
 Result<Duration> parse_seconds(std::string_view text);
@@ -122,6 +125,11 @@ class Context {
   Result<const Options*> settings();
   // The open state directory. An error says what to do. `execution` counts at the first call.
   Result<app::Wherry*> wherry(tasks::Execution execution = tasks::Execution::kOnlyNamed);
+  // The service that the setting `service` names, and whether it is on another machine.
+  Result<tasks::TransferService*> service();
+  Result<bool> is_elsewhere();
+  // That service, which must be on another machine: kInvalid otherwise.
+  Result<app::RemoteService*> remote();
 
  private:
   Parts parts_;
@@ -131,8 +139,7 @@ class Context {
   std::unique_ptr<app::Wherry> wherry_;
 };
 
-// Answers the exit code. An Error becomes a message and the exit code 2 for kInvalid (what was
-// asked makes no sense), 1 for everything else.
+// Answers the exit code. An Error becomes a message and the exit code exit_code_of().
 using Handler = Result<int> (*)(Context&, const Arguments&);
 
 struct Command {

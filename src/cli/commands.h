@@ -24,6 +24,7 @@ std::span<const Command> catalog_commands();
 std::span<const Command> config_commands();
 std::span<const Command> serve_commands();
 std::span<const Command> identity_commands();
+std::span<const Command> login_commands();
 std::span<const Command> help_commands();
 std::span<const Command> completion_commands();
 

@@ -114,6 +114,50 @@ Result<RelPath> resolve_path(const endpoints::Endpoint& endpoint, std::string_vi
   return below;
 }
 
+namespace {
+
+Result<Place> place_elsewhere(tasks::TransferService& service, std::string_view text) {
+  TRY_ASSIGN(const Location location, parse_location(text));
+  if (!location.endpoint) {
+    return make_error(Code::kInvalid,
+                      "'{}' is a path of this machine, which the service does not know; write"
+                      " ENDPOINT:/path",
+                      escape_bytes(text));
+  }
+  Place place;
+  place.ends_in_slash = location.ends_in_slash;
+  TRY_ASSIGN(place.endpoint, service.endpoint(*location.endpoint));
+  TRY_ASSIGN(place.path, resolve_path_elsewhere(place.endpoint, location.path));
+  return place;
+}
+
+}  // namespace
+
+Result<RelPath> resolve_path_elsewhere(const endpoints::Endpoint& endpoint, std::string_view path) {
+  std::string_view below = path;
+  if (below.starts_with("/~")) below.remove_prefix(1);
+  const bool has_tilde = below == "~" || below.starts_with("~/");
+  if (!has_tilde && !path.empty()) return resolve_path(endpoint, path);
+  if (has_tilde) below.remove_prefix(std::min<std::size_t>(2, below.size()));
+  if (endpoint.default_directory.empty() && has_tilde) {
+    return make_error(Code::kInvalid,
+                      "the service does not tell where '~' is on endpoint '{}'; write the path from"
+                      " the endpoint's root",
+                      escape_bytes(endpoint.display_name));
+  }
+  return RelPath::parse(fmt::format("{}/{}", endpoint.default_directory, below));
+}
+
+Result<Place> resolve_place(Context& context, std::string_view text) {
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (elsewhere) {
+    TRY_ASSIGN(tasks::TransferService * service, context.service());
+    return place_elsewhere(*service, text);
+  }
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  return resolve_place(wherry->endpoints(), text);
+}
+
 Result<Place> resolve_place(endpoints::Endpoints& endpoints, std::string_view text) {
   TRY_ASSIGN(Location location, parse_location(text));
   Place place;

@@ -9,6 +9,7 @@
 
 #include "base/path.h"
 #include "base/result.h"
+#include "cli/command.h"
 #include "endpoints/endpoint.h"
 
 namespace wherry::cli {
@@ -38,9 +39,15 @@ struct Place {
 // endpoint's default directory if it has one, and is refused otherwise; no path is the default
 // directory. A path of this machine counts from the working directory.
 Result<Place> resolve_place(endpoints::Endpoints& endpoints, std::string_view text);
+// The same at the service that the command line names. Elsewhere a path of this machine is
+// kInvalid, and "~" is the endpoint's default directory.
+Result<Place> resolve_place(Context& context, std::string_view text);
 
 // `path` of `endpoint` as in resolve_place(), for lines of a batch file. An empty path is refused.
 Result<RelPath> resolve_path(const endpoints::Endpoint& endpoint, std::string_view path);
+
+// The same at a service elsewhere; an empty path is the default directory.
+Result<RelPath> resolve_path_elsewhere(const endpoints::Endpoint& endpoint, std::string_view path);
 
 // `path` made absolute: from the working directory, and with ".." followed as the kernel does.
 Result<std::string> absolute_local_path(std::string_view path);

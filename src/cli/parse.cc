@@ -24,6 +24,10 @@ const OptionSpec kCommonOptions[] = {
      .value = "NAME=VALUE",
      .help = "Use this value for a setting; `wherry config show` lists them.",
      .times = OptionSpec::Times::kMany},
+    {.name = "service",
+     .value = "SERVICE",
+     .help = "Where endpoints and tasks are: local, globus, or the address of another Wherry. The"
+             " same as --set service=SERVICE."},
     {.name = "state-dir",
      .value = "DIRECTORY",
      .help = "The same as --set state.dir=DIRECTORY.",

@@ -43,8 +43,9 @@ std::vector<OptionSpec> request_options() {
 }
 
 template <class Request>
-Result<void> fill_request(app::Wherry& wherry, const Arguments& arguments, Request& request) {
-  request.owner = wherry.owner();
+Result<void> fill_request(Context& context, const Arguments& arguments, Request& request) {
+  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  request.owner = wherry->owner();
   request.label = arguments.text("label");
   if (const std::size_t count = characters(request.label); count > tasks::kMaxLabelCharacters) {
     return make_error(Code::kInvalid, "the label has {} characters, at most {} are allowed", count,
@@ -58,7 +59,8 @@ Result<void> fill_request(app::Wherry& wherry, const Arguments& arguments, Reque
   }
   request.submission_id = arguments.text("submission-id");
   if (request.submission_id.empty()) {
-    TRY_ASSIGN(request.submission_id, wherry.service().new_submission_id());
+    TRY_ASSIGN(tasks::TransferService * service, context.service());
+    TRY_ASSIGN(request.submission_id, service->new_submission_id());
   } else if (!is_uuid(request.submission_id)) {
     return make_error(Code::kInvalid,
                       "the submission id '{}' is no UUID; get one from"
@@ -68,8 +70,8 @@ Result<void> fill_request(app::Wherry& wherry, const Arguments& arguments, Reque
   return {};
 }
 
-template Result<void> fill_request(app::Wherry&, const Arguments&, tasks::TransferRequest&);
-template Result<void> fill_request(app::Wherry&, const Arguments&, tasks::DeleteRequest&);
+template Result<void> fill_request(Context&, const Arguments&, tasks::TransferRequest&);
+template Result<void> fill_request(Context&, const Arguments&, tasks::DeleteRequest&);
 
 RunWhere where_to_run(const Arguments& arguments) {
   return arguments.has("detach") ? RunWhere::kDetached : RunWhere::kHere;

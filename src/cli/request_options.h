@@ -17,9 +17,9 @@ std::vector<OptionSpec> request_options();
 // Fills the fields that these options are about; asks for a submission id if none is given. Refuses
 // a deadline that has passed and a label that is too long before anything is looked at.
 template <class Request>
-Result<void> fill_request(app::Wherry& wherry, const Arguments& arguments, Request& request);
-extern template Result<void> fill_request(app::Wherry&, const Arguments&, tasks::TransferRequest&);
-extern template Result<void> fill_request(app::Wherry&, const Arguments&, tasks::DeleteRequest&);
+Result<void> fill_request(Context& context, const Arguments& arguments, Request& request);
+extern template Result<void> fill_request(Context&, const Arguments&, tasks::TransferRequest&);
+extern template Result<void> fill_request(Context&, const Arguments&, tasks::DeleteRequest&);
 
 RunWhere where_to_run(const Arguments& arguments);
 

@@ -24,6 +24,7 @@ Result<Overrides> overrides_of(const Arguments& arguments) {
   }
   if (arguments.has("verbose")) overrides["log.level"] = "info";
   if (arguments.has("log-level")) overrides["log.level"] = arguments.text("log-level");
+  if (arguments.has("service")) overrides["service"] = arguments.text("service");
   if (arguments.has("state-dir")) overrides["state.dir"] = arguments.text("state-dir");
   return overrides;
 }
@@ -37,7 +38,7 @@ Format format_of(const Arguments& arguments) {
 
 int complain(const Error& error, std::ostream& err) {
   err << "wherry: " << printable(error.message) << '\n';
-  return error.code == Code::kInvalid ? kExitUsage : kExitFailed;
+  return exit_code_of(error);
 }
 
 int run_command(const ParsedLine& line, const app::Environment& environment, Streams streams) {

@@ -37,13 +37,17 @@ void show_item_errors(Context& context, tasks::TransferService& service, const T
   }
 }
 
-int explain_failure(Context& context, tasks::TransferService& service, const Task& task) {
+// Whose task it is: of this state directory, or of a service on another machine.
+enum class Where { kHere, kElsewhere };
+
+int explain_failure(Context& context, tasks::TransferService& service, const Task& task,
+                    Where where) {
   const std::string why = task.fatal_error ? fmt::format("{}: {}", task.fatal_error->code,
                                                          printable(task.fatal_error->description))
                                            : "some files failed";
   context.err() << fmt::format("wherry: task {} failed: {}\n", task.id, why);
   show_item_errors(context, service, task);
-  if (!task.cancel_requested) {
+  if (!task.cancel_requested && where == Where::kHere) {
     context.err() << fmt::format(
         "What is done stays done. Once the cause is gone: wherry task resume {}\n", task.id);
   }
@@ -64,8 +68,16 @@ int explain_inactive(Context& context, const Task& task, Finish finish) {
   return kExitFailed;
 }
 
+int explain_elsewhere(Context& context, const Task& task) {
+  context.err() << fmt::format("wherry: task {} waits for you at its service: {}{}{}\n", task.id,
+                               task.nice_status, task.nice_status_details.empty() ? "" : ": ",
+                               printable(task.nice_status_details));
+  return kExitFailed;
+}
+
 // Shows how the task ended; answers the exit code.
-int conclude(Context& context, tasks::TransferService& service, const Task& task, Finish finish) {
+int conclude(Context& context, tasks::TransferService& service, const Task& task, Finish finish,
+             Where where = Where::kHere) {
   EndpointNames names(service);
   context.output().record(task_summary(task, names));
   switch (task.state) {
@@ -73,10 +85,11 @@ int conclude(Context& context, tasks::TransferService& service, const Task& task
       if (task.counts.skipped_errors > 0) show_item_errors(context, service, task);
       return kExitDone;
     case TaskState::kFailed:
-      return explain_failure(context, service, task);
+      return explain_failure(context, service, task, where);
     case TaskState::kInactive:
     case TaskState::kActive:
-      return explain_inactive(context, task, finish);
+      return where == Where::kElsewhere ? explain_elsewhere(context, task)
+                                        : explain_inactive(context, task, finish);
   }
   return kExitFailed;
 }
@@ -129,6 +142,54 @@ Result<int> wait_for_other(Context& context, tasks::TransferService& service,
   return conclude(context, service, task, finish);
 }
 
+// How often the counters of a task elsewhere are asked for.
+constexpr Duration kLookEvery = std::chrono::seconds(5);
+
+void take_counts(const tasks::Counts& counts, engine::Progress& progress) {
+  progress.files_found = counts.files;
+  progress.files_done = counts.files_transferred;
+  progress.files_skipped = counts.files_skipped;
+  progress.skipped_errors = counts.skipped_errors;
+  progress.files_failed = counts.files_failed;
+  progress.removed = counts.removed;
+  progress.bytes_found = counts.bytes;
+  progress.bytes_moved = counts.bytes_transferred;
+  progress.bytes_done = counts.bytes_transferred;
+  progress.faults = counts.faults;
+}
+
+// Until the task has ended, with its counters now and then.
+Result<Task> wait_elsewhere(tasks::TransferService& service, const tasks::TaskId& id,
+                            engine::Progress& progress, const std::stop_token& stop) {
+  for (;;) {
+    auto ended = service.wait(id, kLookEvery, stop);
+    if (ended || ended.error().code != Code::kTimeout) return ended;
+    if (const auto now = service.task(id)) take_counts(now->counts, progress);
+  }
+}
+
+// A task of another service runs there, whatever happens here.
+Result<int> follow_elsewhere(Context& context, const tasks::TaskId& id) {
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  context.err() << fmt::format("wherry: task {}\n", id);
+  ProgressLine line(progress_style(), system_clock(), context.err());
+  engine::Progress progress;
+  std::optional<Result<Task>> ended;
+  const Finish finish = run_in_foreground(
+      {line.interval(), [&] { line.update(progress); }, context.err()},
+      [&](std::stop_token stop) { ended.emplace(wait_elsewhere(*service, id, progress, stop)); });
+  line.clear();
+  if (finish == Finish::kInterrupted && !*ended) {
+    context.err() << fmt::format(
+        "wherry: task {} goes on at its service. To follow it: wherry task wait {}; to end it:"
+        " wherry task cancel {}\n",
+        id, id, id);
+    return kExitInterrupted;
+  }
+  TRY_ASSIGN(const Task task, *std::move(ended), "task {} goes on at its service", id);
+  return conclude(context, *service, task, finish, Where::kElsewhere);
+}
+
 }  // namespace
 
 Result<int> run_task_here(Context& context, const tasks::TaskId& id) {
@@ -166,8 +227,10 @@ Result<int> follow_submitted(Context& context, const tasks::Submitted& submitted
   const std::string message =
       is_new ? "The task has been accepted and stored"
              : "A task with this submission id exists already; nothing new was created";
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
   if (where == RunWhere::kDetached) {
-    if (is_new) TRY(run_task_detached(context, submitted.task_id), "task {}", submitted.task_id);
+    if (is_new && !elsewhere)
+      TRY(run_task_detached(context, submitted.task_id), "task {}", submitted.task_id);
     context.output().record(
         {"transfer_result",
          {{"message", "Message", message},
@@ -176,6 +239,7 @@ Result<int> follow_submitted(Context& context, const tasks::Submitted& submitted
     return kExitDone;
   }
   if (!is_new) context.err() << "wherry: " << message << ": " << submitted.task_id << '\n';
+  if (elsewhere) return follow_elsewhere(context, submitted.task_id);
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const Task task, wherry->service().task(submitted.task_id));
   if (tasks::is_final(task.state))

@@ -62,7 +62,7 @@ class CredentialsTest : public server::AuthFixture {
         .value();
   }
   void log_in(Credentials& credentials, const std::vector<std::string>& scopes = {}) {
-    LoginFlow flow(credentials, "");
+    LoginFlow flow(credentials, {});
     const auto pending = flow.begin(flow.code_page(), scopes, {});
     ASSERT_TRUE(pending) << pending.error().message;
     const auto done = flow.finish(*pending, agree(*pending), {});
@@ -110,7 +110,7 @@ TEST_F(CredentialsTest, APersonLogsInAndIsKnown) {
   Credentials mine = credentials();
   log_in(mine);
   EXPECT_TRUE(mine.token(kTransferServer, {}));
-  const auto person = LoginFlow(mine, "").whoami({});
+  const auto person = LoginFlow(mine, {}).whoami({});
   ASSERT_TRUE(person) << person.error().message;
   EXPECT_EQ(person->id, ada_.id);
   EXPECT_EQ(person->username, "ada@example.org");
@@ -202,15 +202,26 @@ TEST_F(CredentialsTest, LogoutRevokesEverything) {
   Credentials mine = credentials();
   log_in(mine);
   const std::string token = mine.token(kTransferServer, {}).value();
-  EXPECT_TRUE(LoginFlow(mine, "").logout({}).value());
+  EXPECT_TRUE(LoginFlow(mine, {}).logout({}).value());
   EXPECT_FALSE(tokens_->inspect(token)->is_active);
   EXPECT_EQ(store_.find(mine.key()).value(), std::nullopt);
-  EXPECT_FALSE(LoginFlow(mine, "").logout({}).value());
+  EXPECT_FALSE(LoginFlow(mine, {}).logout({}).value());
+}
+
+TEST_F(CredentialsTest, WhereItMayNotRegisterItselfAnAppMustBeNamed) {
+  Credentials mine = credentials();
+  const auto refused = LoginFlow(mine, {"", false}).begin("http://localhost:1", {}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("login.client_id"));
+  EXPECT_EQ(service_->requests().size(), 0u);
+  const auto pending = LoginFlow(mine, {"native-app", false}).begin("http://localhost:1", {}, {});
+  ASSERT_TRUE(pending);
+  EXPECT_THAT(pending->url, HasSubstr("client_id=native-app"));
 }
 
 TEST_F(CredentialsTest, AClientNeedsNoLogin) {
   Credentials mine = credentials(secret());
-  const auto pending = LoginFlow(mine, "").begin("http://localhost:1", {}, {});
+  const auto pending = LoginFlow(mine, {}).begin("http://localhost:1", {}, {});
   ASSERT_FALSE(pending);
   EXPECT_EQ(pending.error().code, Code::kInvalid);
 }

@@ -72,10 +72,19 @@ Result<ClientSecret> LoginFlow::register_app(const std::stop_token& stop) {
 
 // As whom Wherry asks for tokens of a person.
 Result<ClientSecret> LoginFlow::app(const std::stop_token& stop) {
-  if (!app_id_.empty()) return ClientSecret{app_id_, ""};
+  if (!app_.id.empty()) return ClientSecret{app_.id, ""};
   TRY_ASSIGN(const auto login, credentials_.parts().store.find(credentials_.key()));
   if (login && !login->client_id.empty())
     return ClientSecret{login->client_id, login->client_secret};
+  if (!app_.may_register_itself) {
+    return make_error(
+        Code::kInvalid,
+        "Globus must know Wherry as an app first: register one of the kind 'native' at"
+        " https://app.globus.org/settings/developers, with the redirect addresses {}"
+        " and http://localhost, and set login.client_id (WHERRY_LOGIN_CLIENT_ID) to its"
+        " client id",
+        code_page());
+  }
   return register_app(stop);
 }
 

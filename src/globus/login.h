@@ -34,10 +34,12 @@ struct Person {
 // For one service. Its credentials outlive it.
 class LoginFlow {
  public:
-  // `app_id`: the native app that Wherry is registered as there; empty: it registers itself, where
-  // the service lets it.
-  LoginFlow(Credentials& credentials, std::string app_id)
-      : credentials_(credentials), app_id_(std::move(app_id)) {}
+  // As which app Wherry asks there for a person's tokens.
+  struct App {
+    std::string id;                   // of a native app that somebody has registered; empty: none
+    bool may_register_itself = true;  // then, if there is none
+  };
+  LoginFlow(Credentials& credentials, App app) : credentials_(credentials), app_(std::move(app)) {}
 
   // The page that shows a code to copy, for --no-local-server.
   std::string code_page() const;
@@ -57,7 +59,7 @@ class LoginFlow {
   Result<ClientSecret> register_app(const std::stop_token& stop);
 
   Credentials& credentials_;
-  std::string app_id_;
+  App app_;
 };
 
 }  // namespace wherry::globus

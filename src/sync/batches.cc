@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "sync/hopeless.h"
 #include "sync/plan.h"
 
 namespace wherry::sync {
@@ -11,6 +12,10 @@ namespace {
 
 constexpr Duration kDeadline = std::chrono::hours(24 * 7);
 constexpr Duration kWaitAtATime = std::chrono::hours(1);
+// At a service elsewhere, a task is looked at so often for trouble that waiting does not end.
+constexpr Duration kLookEvery = std::chrono::seconds(5);
+// And so many wait there at once: services bound what one user may have pending.
+constexpr std::size_t kMaxUnderWay = 50;
 constexpr std::size_t kMaxFailures = 100'000;  // remembered one by one
 
 }  // namespace
@@ -129,6 +134,8 @@ Result<void> Batches::send_batch(Submission::Kind kind, Batch batch) {
   }
   outcome_.tasks.push_back(submission.task_id);
   sent_.push_back(std::move(submission));
+  if (context_.is_elsewhere() && sent_.size() > kMaxUnderWay)
+    TRY(wait_for(sent_[sent_.size() - 1 - kMaxUnderWay].task_id));
   return {};
 }
 
@@ -171,6 +178,8 @@ Result<tasks::Submitted> Batches::submit(const Submission& submission,
   request.options.preserve_mtime = context_.definition.preserve_mtime;
   // A file that vanished since the scan is reported, and holds back no other.
   request.options.skip_source_errors = true;
+  // Elsewhere a full disk would be waited for until the deadline.
+  request.options.fail_on_quota_errors = context_.is_elsewhere();
   request.items = std::move(items);
   return context_.service.submit(request);
 }
@@ -199,9 +208,13 @@ Result<void> Batches::wait() {
 Result<tasks::Task> Batches::wait_for(const tasks::TaskId& id) {
   bool resumed = false;
   for (;;) {
-    auto waited = context_.service.wait(id, kWaitAtATime, context_.stop);
+    auto waited = context_.service.wait(id, context_.is_elsewhere() ? kLookEvery : kWaitAtATime,
+                                        context_.stop);
     if (!waited) {
-      if (waited.error().code == Code::kTimeout) continue;
+      if (waited.error().code == Code::kTimeout) {
+        if (context_.is_elsewhere()) TRY(end_if_hopeless(context_.service, id), "task {}", id);
+        continue;
+      }
       return std::move(waited).error().with_context(fmt::format("wait for task {}", id));
     }
     if (waited->state == tasks::TaskState::kActive) continue;
@@ -217,33 +230,82 @@ Result<tasks::Task> Batches::wait_for(const tasks::TaskId& id) {
   }
 }
 
-Result<void> Batches::confirm(const Submission& submission) {
-  TRY_ASSIGN(const tasks::Task task, wait_for(submission.task_id));
-  TRY(context_.reach("after wait"));
-  enum : std::uint8_t { kUnknown, kArrived, kFailed };
-  std::vector<std::uint8_t> state(submission.count, kUnknown);
+// What became of each item of a task.
+struct Batches::Fates {
+  enum Fate : std::uint8_t { kUnknown, kArrived, kFailed };
+  explicit Fates(std::uint64_t count) : fate(count, kUnknown), message_of(count, 0) {}
+
+  // What has arrived stays so, whatever became of its source before the task went on.
+  void fail(std::uint64_t item, std::uint32_t message) {
+    if (fate[item] != kUnknown) return;
+    fate[item] = kFailed;
+    message_of[item] = message;
+  }
+
+  std::vector<std::uint8_t> fate;
   std::vector<std::string> messages;
-  std::vector<std::uint32_t> message_of(submission.count, 0);
-  if (task.type == tasks::TaskType::kTransfer) {
-    for (std::optional<std::uint64_t> marker = 0; marker;) {
-      TRY_ASSIGN(const auto page, context_.service.successful_transfers(task.id, *marker));
-      for (const auto& row : page.rows) {
-        if (row.item < state.size()) state[row.item] = kArrived;
-      }
-      marker = page.next;
+  std::vector<std::uint32_t> message_of;
+};
+
+// The items of a submission by their paths, as outcomes tell them.
+Result<ItemIndex> Batches::index_of(const Submission& submission) const {
+  ItemIndex index;
+  std::uint64_t item = 0;
+  const bool is_transfer =
+      submission.kind == Submission::Kind::kCopy || submission.kind == Submission::Kind::kCheck;
+  TRY(for_each(
+      submission.kind, submission.first,
+      [&](std::uint64_t, std::string_view directory, const JournalEntry& entry) -> Result<bool> {
+        const std::string path = join(directory, entry.name);
+        index.add(is_transfer ? "/" + context_.at_source(path).text() : std::string(),
+                  "/" + context_.at_target(path).text());
+        return ++item < submission.count;
+      }));
+  return index;
+}
+
+Result<Batches::Fates> Batches::fates_of(const Submission& submission, const tasks::Task& task) {
+  Fates fates(submission.count);
+  std::optional<ItemIndex> index;
+  const auto by_path = [&](const auto& row) -> Result<decltype(index->find(row))> {
+    if (!index) {
+      TRY_ASSIGN(index, index_of(submission));
     }
+    return index->find(row);
+  };
+  for (std::optional<std::uint64_t> marker = 0;
+       marker && task.type == tasks::TaskType::kTransfer;) {
+    TRY_ASSIGN(const auto page, context_.service.successful_transfers(task.id, *marker));
+    for (const auto& row : page.rows) {
+      std::uint64_t item = row.item;
+      if (item >= submission.count) {
+        TRY_ASSIGN(item, by_path(row));
+      }
+      if (item < submission.count) fates.fate[item] = Fates::kArrived;
+    }
+    marker = page.next;
   }
   for (std::optional<std::uint64_t> marker = 0; marker;) {
     TRY_ASSIGN(const auto page, context_.service.item_errors(task.id, *marker));
     for (const auto& row : page.rows) {
-      // What has arrived stays so, whatever became of its source before the task went on.
-      if (row.item >= state.size() || state[row.item] != kUnknown) continue;
-      state[row.item] = kFailed;
-      message_of[row.item] = static_cast<std::uint32_t>(messages.size());
-      messages.push_back(row.details.empty() ? row.code : row.details);
+      const auto message = static_cast<std::uint32_t>(fates.messages.size());
+      fates.messages.push_back(row.details.empty() ? row.code : row.details);
+      if (row.item < submission.count) {
+        fates.fail(row.item, message);
+        continue;
+      }
+      TRY_ASSIGN(const std::vector<std::uint64_t> items, by_path(row));
+      for (const std::uint64_t item : items) fates.fail(item, message);
     }
     marker = page.next;
   }
+  return fates;
+}
+
+Result<void> Batches::confirm(const Submission& submission) {
+  TRY_ASSIGN(const tasks::Task task, wait_for(submission.task_id));
+  TRY(context_.reach("after wait"));
+  TRY_ASSIGN(const Fates fates, fates_of(submission, task));
   const bool all_ended = task.state == tasks::TaskState::kSucceeded || !task.cut_short;
   const std::string ended = task.fatal_error ? task.fatal_error->description : "the task failed";
   std::uint64_t item = 0;
@@ -252,10 +314,11 @@ Result<void> Batches::confirm(const Submission& submission) {
                       const JournalEntry& entry) -> Result<bool> {
                     // Of a task that came to its end, what has no error is done or was up to
                     // date, whatever became of the others.
-                    const bool arrived =
-                        state[item] == kArrived || (state[item] == kUnknown && all_ended);
-                    if (state[item] == kFailed) {
-                      outcome_.fail(join(directory, entry.name), messages[message_of[item]]);
+                    const bool arrived = fates.fate[item] == Fates::kArrived ||
+                                         (fates.fate[item] == Fates::kUnknown && all_ended);
+                    if (fates.fate[item] == Fates::kFailed) {
+                      outcome_.fail(join(directory, entry.name),
+                                    fates.messages[fates.message_of[item]]);
                     } else if (!arrived) {
                       ++outcome_.failed;
                       if (outcome_.problems.size() < kMaxProblems)

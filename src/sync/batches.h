@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "sync/item_index.h"
 #include "sync/journal.h"
 #include "sync/store.h"
 #include "sync/types.h"
@@ -47,6 +48,8 @@ struct PassContext {
   std::stop_token stop;
   FaultHook fault;
 
+  // Whether the service is another than that of this state directory.
+  bool is_elsewhere() const { return !definition.service.empty(); }
   Result<void> reach(std::string_view point) const { return fault ? fault(point) : Result<void>(); }
   RelPath at_source(const std::string& path) const {
     return definition.source.path.join(RelPath::from_normal(path));
@@ -69,6 +72,7 @@ class Batches {
 
  private:
   struct Batch;
+  struct Fates;
   bool belongs(Submission::Kind kind, std::uint64_t ordinal, const JournalEntry& entry) const;
   Result<void> send_batch(Submission::Kind kind, Batch batch);
   Result<Submission> prepare(Submission::Kind kind, const Batch& batch);
@@ -78,6 +82,8 @@ class Batches {
                                          std::vector<engine::DeleteItem> items);
   Result<tasks::Task> wait_for(const tasks::TaskId& id);
   Result<void> confirm(const Submission& submission);
+  Result<Fates> fates_of(const Submission& submission, const tasks::Task& task);
+  Result<ItemIndex> index_of(const Submission& submission) const;
   // Calls visit(ordinal, path, entry) for the entries of `kind` from ordinal `first` on.
   template <class Visit>
   Result<void> for_each(Submission::Kind kind, std::uint64_t first, Visit visit) const;

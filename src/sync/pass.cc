@@ -423,13 +423,27 @@ Result<PassReport> Pass::run() {
 
 Result<std::unique_ptr<SourceTree>> open_source(tasks::TransferService& service,
                                                 const Place& source, const Rules& rules) {
+  if (!source.host.empty()) return open_host_tree(source.host, RelPath(), rules);
   TRY_ASSIGN(const auto root, service.host_directory(source.endpoint));
   if (root) return open_host_tree(*root, source.path, rules);
   return open_remote_tree(service, source, rules);
 }
 
-Result<PassReport> run_pass(const PassParts& parts, const SyncDefinition& definition,
+Result<PassParts> parts_for(const PassParts& parts, const SyncDefinition& definition) {
+  if (definition.service.empty()) return parts;
+  if (!parts.service_of) {
+    return make_error(Code::kUnsupported, "sync '{}' is of service '{}', which is not known here",
+                      definition.name, definition.service);
+  }
+  TRY_ASSIGN(tasks::TransferService * service, parts.service_of(definition.service), "service '{}'",
+             definition.service);
+  return PassParts{*service,    parts.store, parts.claims, parts.clock,
+                   parts.files, parts.owner, parts.fault,  parts.service_of};
+}
+
+Result<PassReport> run_pass(const PassParts& all, const SyncDefinition& definition,
                             const PassOptions& options, std::stop_token stop) {
+  TRY_ASSIGN(const PassParts parts, parts_for(all, definition));
   return Pass(parts, definition, options, std::move(stop)).run();
 }
 

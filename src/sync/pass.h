@@ -37,15 +37,21 @@ struct SyncFiles {
   }
 };
 
+// The service of that name (SyncDefinition::service); lives as long as what asks for it.
+using ServiceOf = std::function<Result<tasks::TransferService*>(const std::string& name)>;
+
 struct PassParts {
-  tasks::TransferService& service;
+  tasks::TransferService& service;  // for syncs that name none
   Store& store;
   tasks::Claims& claims;
   Clock& clock;
   SyncFiles files;
   std::string owner;
   FaultHook fault;
+  ServiceOf service_of = {};  // empty: there are no others
 };
+// The same for one sync: `service` is its own.
+Result<PassParts> parts_for(const PassParts& parts, const SyncDefinition& definition);
 
 // Of a sync's claim (tasks/claim.h): held by whoever writes its journal or its catalog.
 inline constexpr std::string_view kSyncClaim = "sync";

@@ -96,7 +96,7 @@ class Rebuilder {
 
 }  // namespace
 
-Result<RebuildReport> rebuild_sync(const PassParts& parts, const SyncDefinition& definition,
+Result<RebuildReport> rebuild_sync(const PassParts& given, const SyncDefinition& definition,
                                    std::stop_token stop) {
   if (!definition.preserve_mtime) {
     return make_error(Code::kUnsupported,
@@ -104,6 +104,7 @@ Result<RebuildReport> rebuild_sync(const PassParts& parts, const SyncDefinition&
                       "target has; remove its catalog, and the next pass sends everything",
                       definition.name);
   }
+  TRY_ASSIGN(const PassParts parts, parts_for(given, definition));
   TRY_ASSIGN(const tasks::Claim claim, parts.claims.acquire(kSyncClaim, definition.name));
   const Rules rules{definition.symlinks, definition.filters};
   TRY_ASSIGN(const auto source, open_source(parts.service, definition.source, rules),

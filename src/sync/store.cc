@@ -37,6 +37,9 @@ constexpr Migration kMigrations[] = {
      "  sync text not null references sync (name) on delete cascade, path text not null,"
      "  attempts integer not null, next_try_ns integer not null, message text not null,"
      "  primary key (sync, path)) without rowid;"},
+    {"sync", 2,
+     "alter table sync add column service text not null default '';"
+     "alter table sync add column source_host text not null default '';"},
 };
 
 constexpr std::size_t kHistoryRows = 1000;  // kept of each sync
@@ -162,7 +165,7 @@ Result<std::vector<FilterRule>> parse_filters(std::string_view text) {
 // A definition as the columns of its row; the types are those that SOCI binds.
 struct Row {
   std::string name, source_endpoint, source_path, target_endpoint, target_path, cron, deletions;
-  std::string symlinks, filters, label_pattern;
+  std::string symlinks, filters, label_pattern, service, source_host;
   long long every = 0, settle = 0, batch_size = 0, full_every = 0, created = 0;
   double max_delete = 0;
   int verify = 0, mtime = 0, renames = 0, trust = 0, paused = 0;
@@ -180,6 +183,8 @@ Row to_row(const SyncDefinition& d) {
   row.symlinks = to_string(d.symlinks);
   row.filters = format_filters(d.filters);
   row.label_pattern = d.label_pattern;
+  row.service = d.service;
+  row.source_host = escape_bytes(d.source.host);
   row.every = d.every.count();
   row.settle = d.settle.count();
   row.batch_size = static_cast<long long>(d.batch_size);
@@ -206,6 +211,8 @@ Result<SyncDefinition> from_row(const Row& row) {
   TRY_ASSIGN(d.source.path, parse_path(row.source_path));
   d.target.endpoint = row.target_endpoint;
   TRY_ASSIGN(d.target.path, parse_path(row.target_path));
+  d.service = row.service;
+  TRY_ASSIGN(d.source.host, unescape_bytes(row.source_host));
   d.every = Duration(row.every);
   d.cron = row.cron;
   d.settle = Duration(row.settle);
@@ -247,6 +254,8 @@ void use_row(soci::statement& statement, const Row& row) {
   statement.exchange(use(row.full_every, "full_every"));
   statement.exchange(use(row.paused, "paused"));
   statement.exchange(use(row.created, "created"));
+  statement.exchange(use(row.service, "service"));
+  statement.exchange(use(row.source_host, "source_host"));
   statement.exchange(use(row.name, "name"));
 }
 
@@ -270,13 +279,13 @@ std::vector<Row> select_rows(soci::session& sql) {
            << "select name, source_endpoint, source_path, target_endpoint, target_path, every_ns,"
               " cron, settle_ns, deletions, max_delete, symlinks, filters, label_pattern,"
               " batch_size, verify_checksum, preserve_mtime, renames, trust_directories,"
-              " full_every_ns, paused, created_ns from sync order by name",
+              " full_every_ns, paused, created_ns, service, source_host from sync order by name",
        into(row.name), into(row.source_endpoint), into(row.source_path), into(row.target_endpoint),
        into(row.target_path), into(row.every), into(row.cron), into(row.settle),
        into(row.deletions), into(row.max_delete), into(row.symlinks), into(row.filters),
        into(row.label_pattern), into(row.batch_size), into(row.verify), into(row.mtime),
        into(row.renames), into(row.trust), into(row.full_every), into(row.paused),
-       into(row.created));
+       into(row.created), into(row.service), into(row.source_host));
   statement.execute();
   while (statement.fetch()) rows.push_back(row);
   return rows;
@@ -345,15 +354,17 @@ Result<void> Store::add(const SyncDefinition& definition) {
         soci::into(count);
     if (count != 0)
       return make_error(Code::kAlreadyExists, "there is a sync '{}' already", definition.name);
-    execute_with_row(sql,
-                     "insert into sync (source_endpoint, source_path, target_endpoint,"
-                     " target_path, every_ns, cron, settle_ns, deletions, max_delete, symlinks,"
-                     " filters, label_pattern, batch_size, verify_checksum, preserve_mtime,"
-                     " renames, trust_directories, full_every_ns, paused, created_ns, name) values"
-                     " (:se, :sp, :te, :tp, :every, :cron, :settle, :deletions, :max_delete,"
-                     " :symlinks, :filters, :label, :batch, :verify, :mtime, :renames, :trust,"
-                     " :full_every, :paused, :created, :name)",
-                     to_row(definition));
+    execute_with_row(
+        sql,
+        "insert into sync (source_endpoint, source_path, target_endpoint,"
+        " target_path, every_ns, cron, settle_ns, deletions, max_delete, symlinks,"
+        " filters, label_pattern, batch_size, verify_checksum, preserve_mtime,"
+        " renames, trust_directories, full_every_ns, paused, created_ns, name, service,"
+        " source_host) values"
+        " (:se, :sp, :te, :tp, :every, :cron, :settle, :deletions, :max_delete,"
+        " :symlinks, :filters, :label, :batch, :verify, :mtime, :renames, :trust,"
+        " :full_every, :paused, :created, :name, :service, :source_host)",
+        to_row(definition));
     return {};
   });
 }
@@ -368,7 +379,8 @@ Result<void> Store::update(const SyncDefinition& definition) {
         " filters = :filters, label_pattern = :label, batch_size = :batch,"
         " verify_checksum = :verify, preserve_mtime = :mtime, renames = :renames,"
         " trust_directories = :trust, full_every_ns = :full_every, paused = :paused,"
-        " created_ns = :created where name = :name",
+        " created_ns = :created, service = :service, source_host = :source_host"
+        " where name = :name",
         to_row(definition));
     if (rows == 0) return no_such_sync(definition.name, {});
     return {};

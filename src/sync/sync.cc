@@ -58,9 +58,13 @@ Result<void> check_numbers(const SyncDefinition& definition) {
 
 // The host's path of a place, with symlinks resolved as far as it exists; empty if it has none.
 Result<std::string> real_path(tasks::TransferService& service, const Place& place) {
-  TRY_ASSIGN(const auto root, service.host_directory(place.endpoint));
-  if (!root) return std::string();
+  TRY_ASSIGN(auto root, service.host_directory(place.endpoint));
   RelPath existing = place.path;
+  if (!place.host.empty()) {
+    root = place.host;
+    existing = RelPath();
+  }
+  if (!root) return std::string();
   std::string rest;
   for (;;) {
     const std::string path = existing.is_root() ? *root : *root + "/" + existing.text();
@@ -91,10 +95,12 @@ SyncService::SyncService(Parts parts)
              parts.clock,
              {std::move(parts.directory)},
              std::move(parts.owner),
-             std::move(parts.fault)} {}
+             std::move(parts.fault),
+             std::move(parts.service_of)} {}
 
 Result<void> SyncService::check_places(SyncDefinition& definition) {
-  tasks::TransferService& service = parts_.service;
+  TRY_ASSIGN(const PassParts parts, parts_for(parts_, definition));
+  tasks::TransferService& service = parts.service;
   TRY_ASSIGN(const endpoints::Endpoint source, service.endpoint(definition.source.endpoint));
   TRY_ASSIGN(const endpoints::Endpoint target, service.endpoint(definition.target.endpoint));
   definition.source.endpoint = source.id;

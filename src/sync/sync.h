@@ -37,9 +37,10 @@ class SyncService {
     tasks::TransferService& service;
     Database& database;  // migrated with task_migrations() and sync_migrations()
     Clock& clock;
-    std::string directory;  // for catalogs and journals; it exists
-    std::string owner;      // of the tasks that are submitted
-    FaultHook fault;        // for tests
+    std::string directory;      // for catalogs and journals; it exists
+    std::string owner;          // of the tasks that are submitted
+    FaultHook fault;            // for tests
+    ServiceOf service_of = {};  // for syncs that name a service; empty: there are no others
   };
   // What `parts` refers to outlives it.
   explicit SyncService(Parts parts);

@@ -61,7 +61,12 @@ void SyncFixture::set_mtime(const std::string& path, TimePoint time) {
 }
 
 Result<PassReport> SyncFixture::try_run(const PassOptions& options) {
-  const PassParts parts{service_, *store_, *claims_, clock_, {scratch_.path()}, "user", fault_};
+  const auto service_of = [this](const std::string& name) -> Result<tasks::TransferService*> {
+    if (name != "elsewhere") return make_error(Code::kNotFound, "there is none");
+    return &service_;
+  };
+  const PassParts parts{service_,          *store_, *claims_, clock_,
+                        {scratch_.path()}, "user",  fault_,   service_of};
   return run_pass(parts, definition_, options, {});
 }
 

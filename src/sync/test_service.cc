@@ -126,6 +126,12 @@ Result<tasks::Submitted> TestService::submit(const tasks::DeleteRequest& request
 void TestService::fail(Work& work, std::uint64_t ordinal, const std::string& code, bool skipped) {
   tasks::ItemError error;
   error.item = ordinal;
+  if (ordinal < work.transfers.size()) {
+    error.source_path = "/" + work.transfers[ordinal].source.text();
+    error.target_path = "/" + work.transfers[ordinal].target.text();
+  } else {
+    error.target_path = "/" + work.deletes[ordinal].path.text();
+  }
   error.code = code;
   error.details = "made to fail";
   error.skipped = skipped;
@@ -139,6 +145,15 @@ void TestService::copy(Work& work, std::uint64_t ordinal) {
   const engine::TransferItem& item = work.transfers[ordinal];
   const std::string from = host_path(work.task.source_endpoint, item.source).value();
   const std::string to = host_path(work.task.target_endpoint, item.target).value();
+  if (stuck_targets.contains(item.target.text())) {
+    // As services tell it: a path, and not of which side.
+    if (!work.is_stuck) {
+      fail(work, ordinal, "PERMISSION_DENIED", false);
+      work.errors.back().source_path = work.errors.back().target_path;
+    }
+    work.is_stuck = true;
+    return;
+  }
   if (failing_targets.contains(item.target.text()))
     return fail(work, ordinal, "PERMISSION_DENIED", false);
   std::error_code problem;
@@ -170,6 +185,8 @@ void TestService::copy(Work& work, std::uint64_t ordinal) {
   copied.push_back(item.source.text());
   tasks::SuccessfulTransfer row;
   row.item = ordinal;
+  row.source_path = "/" + item.source.text();
+  row.target_path = "/" + item.target.text();
   row.size = bytes->size();
   work.done.push_back(row);
 }
@@ -198,6 +215,9 @@ void TestService::run(Work& work) {
     fs::remove_all(at, problem);
     deleted.push_back(path.text());
   }
+  if (!work.is_stuck) return;
+  work.task.state = tasks::TaskState::kActive;
+  work.task.nice_status = "PERMISSION_DENIED";
 }
 
 Result<tasks::Task> TestService::task(const tasks::TaskId& id) {
@@ -213,8 +233,14 @@ Result<std::vector<tasks::Task>> TestService::tasks(const tasks::TaskFilter& /*f
   return all;
 }
 
-Result<void> TestService::cancel(const tasks::TaskId& /*id*/) {
-  return make_error(Code::kUnsupported, "not in tests");
+Result<void> TestService::cancel(const tasks::TaskId& id) {
+  const std::lock_guard lock(mutex_);
+  Work& work = tasks_.at(id);
+  work.is_stuck = false;
+  work.task.state = tasks::TaskState::kFailed;
+  work.task.fatal_error = tasks::TaskError{"CANCELED", "it was cancelled"};
+  work.task.cut_short = true;
+  return {};
 }
 Result<void> TestService::resume(const tasks::TaskId& /*id*/) {
   return make_error(Code::kUnsupported, "not in tests");
@@ -222,10 +248,12 @@ Result<void> TestService::resume(const tasks::TaskId& /*id*/) {
 Result<void> TestService::update(const tasks::TaskId& /*id*/, const tasks::TaskChange& /*change*/) {
   return make_error(Code::kUnsupported, "not in tests");
 }
-Result<std::vector<tasks::Event>> TestService::events(const tasks::TaskId& /*id*/,
+Result<std::vector<tasks::Event>> TestService::events(const tasks::TaskId& id,
                                                       std::size_t /*limit*/,
                                                       std::size_t /*offset*/) {
-  return std::vector<tasks::Event>();
+  const std::lock_guard lock(mutex_);
+  if (!tasks_.at(id).is_stuck) return std::vector<tasks::Event>();
+  return std::vector<tasks::Event>{{TimePoint(), "PERMISSION_DENIED", "denied", "", true}};
 }
 
 // Pages of three rows, so that paging is always exercised.
@@ -238,15 +266,23 @@ tasks::Page<Row> page_of(const std::vector<Row>& rows, std::uint64_t marker) {
   return page;
 }
 
+template <class Row>
+tasks::Page<Row> TestService::without_items(tasks::Page<Row> page) const {
+  for (Row& row : page.rows) {
+    if (!tells_items) row.item = UINT64_MAX;
+  }
+  return page;
+}
+
 Result<tasks::Page<tasks::SuccessfulTransfer>> TestService::successful_transfers(
     const tasks::TaskId& id, std::uint64_t marker) {
   const std::lock_guard lock(mutex_);
-  return page_of(tasks_.at(id).done, marker);
+  return without_items(page_of(tasks_.at(id).done, marker));
 }
 Result<tasks::Page<tasks::ItemError>> TestService::item_errors(const tasks::TaskId& id,
                                                                std::uint64_t marker) {
   const std::lock_guard lock(mutex_);
-  return page_of(tasks_.at(id).errors, marker);
+  return without_items(page_of(tasks_.at(id).errors, marker));
 }
 
 Result<tasks::Task> TestService::wait(const tasks::TaskId& id, Duration /*timeout*/,
@@ -255,6 +291,7 @@ Result<tasks::Task> TestService::wait(const tasks::TaskId& id, Duration /*timeou
   if (stop.stop_requested()) return make_error(Code::kCancelled, "stopped");
   Work& work = tasks_.at(id);
   run(work);
+  if (work.is_stuck) return make_error(Code::kTimeout, "task {} is still ACTIVE", id);
   return work.task;
 }
 

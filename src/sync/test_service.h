@@ -25,7 +25,11 @@ class TestService : public tasks::TransferService {
   std::set<std::string> failing_targets;  // fail the task
   std::set<std::string> failing_deletes;  // one file below is deleted, then the task fails
   bool fail_tasks = false;                // tasks end FAILED before any file
-  bool is_remote = false;                 // no host_directory
+  // Never arrive: the task stays ACTIVE, in trouble, until it is cancelled. One error tells of the
+  // first of them.
+  std::set<std::string> stuck_targets;
+  bool tells_items = true;  // outcomes know their item; else their paths only
+  bool is_remote = false;   // no host_directory
   bool can_rename = true;
   std::function<void()> before_task;              // called when a task begins to run
   std::vector<std::string> copied;                // source paths, in order
@@ -75,8 +79,11 @@ class TestService : public tasks::TransferService {
     std::vector<tasks::SuccessfulTransfer> done;
     std::vector<tasks::ItemError> errors;
     bool ran = false;
+    bool is_stuck = false;
   };
   Result<std::string> host_path(const tasks::EndpointId& endpoint, const RelPath& path) const;
+  template <class Row>
+  tasks::Page<Row> without_items(tasks::Page<Row> page) const;
   void run(Work& work);
   void copy(Work& work, std::uint64_t ordinal);
   void fail(Work& work, std::uint64_t ordinal, const std::string& code, bool skipped);

@@ -22,6 +22,9 @@ namespace wherry::sync {
 struct Place {
   tasks::EndpointId endpoint;
   RelPath path;
+  // The same directory on this host, if it is there although the service does not know; read
+  // directly then. Absolute; empty: as TransferService::host_directory() says.
+  std::string host = {};
   friend bool operator==(const Place&, const Place&) = default;
 };
 
@@ -55,6 +58,7 @@ struct SyncDefinition {
   bool trust_directories = false;  // a directory with unchanged times is not looked into ...
   Duration full_every = std::chrono::hours(24);  // ... except by one pass in this time
   bool paused = false;
+  std::string service;  // "globus" or an address, where the endpoints are; empty: here
   TimePoint created;
 
   friend bool operator==(const SyncDefinition&, const SyncDefinition&) = default;

@@ -31,7 +31,11 @@ struct Side {
 Result<Side> open_side(tasks::TransferService& service, const Place& place, const Rules& rules) {
   Side side;
   side.place = place;
-  TRY_ASSIGN(const auto root, service.host_directory(place.endpoint));
+  TRY_ASSIGN(auto root, service.host_directory(place.endpoint));
+  if (!place.host.empty()) {
+    root = place.host;
+    side.place.path = RelPath();
+  }
   if (root) {
     TRY_ASSIGN(side.storage, storage::open_posix(*root));
   }
@@ -192,8 +196,9 @@ class Verifier {
 
 }  // namespace
 
-Result<VerifyReport> verify_sync(const PassParts& parts, const SyncDefinition& definition,
+Result<VerifyReport> verify_sync(const PassParts& all, const SyncDefinition& definition,
                                  std::size_t threads, std::stop_token stop) {
+  TRY_ASSIGN(const PassParts parts, parts_for(all, definition));
   TRY_ASSIGN(const auto catalog, catalog::Reader::open(parts.files.catalog(definition.name)),
              "verify sync '{}'", definition.name);
   TRY_ASSIGN(const Side source,

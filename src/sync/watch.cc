@@ -69,6 +69,7 @@ class WatchLoop {
 
   Result<void> refresh();
   void add(const SyncDefinition& definition);
+  std::string host_directory(const SyncDefinition& definition);
   std::unique_ptr<TreeWatch> open_watch(const SyncDefinition& definition);
   void fall_back(Watched& watched, const Error& error);
   void start_due();
@@ -94,14 +95,22 @@ void WatchLoop::note(std::string_view sync, std::string_view message) {
   if (options_.on_note) options_.on_note(sync, message);
 }
 
-std::unique_ptr<TreeWatch> WatchLoop::open_watch(const SyncDefinition& definition) {
+// Where the source is on this host; empty: elsewhere.
+std::string WatchLoop::host_directory(const SyncDefinition& definition) {
+  if (!definition.source.host.empty()) return definition.source.host;
+  if (!definition.service.empty()) return {};
   const auto root = parts_.service.host_directory(definition.source.endpoint);
-  if (!root || !*root) {
+  if (!root || !*root) return {};
+  const RelPath& path = definition.source.path;
+  return path.is_root() ? **root : **root + "/" + path.text();
+}
+
+std::unique_ptr<TreeWatch> WatchLoop::open_watch(const SyncDefinition& definition) {
+  const std::string directory = host_directory(definition);
+  if (directory.empty()) {
     note(definition.name, "the source is not on this host: it is scanned at intervals");
     return nullptr;
   }
-  const RelPath& path = definition.source.path;
-  const std::string directory = path.is_root() ? **root : **root + "/" + path.text();
   auto watch = TreeWatch::open(directory, {definition.symlinks, definition.filters});
   if (!watch) {
     note(definition.name,

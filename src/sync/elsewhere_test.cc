@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Syncs whose endpoints are at a service on another machine.
+#include <gmock/gmock.h>
+
+#include "sync/hopeless.h"
+#include "sync/item_index.h"
+#include "sync/test_fixture.h"
+
+namespace wherry::sync {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class ElsewhereTest : public SyncFixture {
+ protected:
+  ElsewhereTest() {
+    definition_.service = "elsewhere";
+    service_.is_remote = true;
+    service_.tells_items = false;
+  }
+};
+
+TEST_F(ElsewhereTest, OutcomesAreKnownByTheirPaths) {
+  write("a", "1");
+  write("b/c", "2");
+  service_.failing_sources = {"a"};
+  const PassReport report = run();
+  EXPECT_EQ(report.end, PassEnd::kIncomplete);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(report.problems[0].path, "a");
+  service_.failing_sources.clear();
+  service_.forget();
+  clock_.advance(std::chrono::hours(25));  // what failed is due again
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  EXPECT_THAT(service_.copied, ElementsAre("a"));
+  expect_mirrored();
+}
+
+TEST_F(ElsewhereTest, TheSourceIsReadHereIfItIsHere) {
+  write("deep/a", "1");
+  definition_.source.path = RelPath::from_normal("deep");
+  definition_.source.host = at_source("deep");
+  service_.is_remote = true;
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  EXPECT_THAT(service_.copied, ElementsAre("deep/a"));
+  // With inodes, which list() does not tell, a rename is seen.
+  rename("deep/a", "deep/b");
+  service_.forget();
+  EXPECT_EQ(run().counts.renamed, 1u);
+  EXPECT_THAT(service_.copied, IsEmpty());
+}
+
+TEST_F(ElsewhereTest, WhatWillNeverWorkEndsAtOnceAndHoldsUpNothingElse) {
+  write("good/a", "1");
+  write("locked/x", "2");
+  write("locked/y", "3");
+  service_.stuck_targets = {"locked/x", "locked/y"};
+  const PassReport report = run();
+  EXPECT_EQ(report.end, PassEnd::kIncomplete);
+  EXPECT_THAT(service_.copied, ElementsAre("good/a"));
+  EXPECT_EQ(report.counts.failed, 2u);  // the directory, of which one file was named
+  service_.forget();
+  EXPECT_EQ(run().counts.failed, 2u);  // tried once more with the next pass
+  EXPECT_EQ(run().counts.delayed, 2u) << "now they have to wait";
+  EXPECT_THAT(service_.copied, IsEmpty());
+  service_.stuck_targets.clear();
+  clock_.advance(std::chrono::hours(25));
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+}
+
+TEST_F(ElsewhereTest, FullDisksAndQuotasEndTasks) {
+  write("a", "1");
+  ASSERT_EQ(run().end, PassEnd::kDone);
+  ASSERT_EQ(service_.transfers.size(), 1u);
+  EXPECT_TRUE(service_.transfers[0].options.fail_on_quota_errors);
+}
+
+TEST_F(ElsewhereTest, AServiceThatNobodyKnowsIsSaidToBeOne) {
+  definition_.service = "nowhere";
+  const auto report = try_run();
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("nowhere"));
+}
+
+TEST_F(ElsewhereTest, TheStoreKeepsServiceAndHostDirectory) {
+  definition_.name = "kept";
+  definition_.source.host = "/data/\xff";
+  ASSERT_TRUE(store_->add(definition_));
+  EXPECT_EQ(store_->get("kept").value(), definition_);
+}
+
+TEST(ItemIndex, FindsWhatAnErrorIsAbout) {
+  ItemIndex index;
+  index.add("/s/a", "/t/a");
+  index.add("/s/b", "/t/b");
+  index.add("/s/d/c", "/t/d/c");
+  const auto find = [&](std::string source, std::string target, std::string code) {
+    tasks::ItemError row;
+    row.source_path = std::move(source);
+    row.target_path = std::move(target);
+    row.code = std::move(code);
+    return index.find(row);
+  };
+  EXPECT_THAT(find("/s/b", "/t/b", "FILE_NOT_FOUND"), ElementsAre(1));
+  EXPECT_THAT(find("/s/b", "/s/b", "PERMISSION_DENIED"), ElementsAre(1));
+  EXPECT_THAT(find("/t/b", "/t/b", "IS_A_DIRECTORY"), ElementsAre(1));
+  EXPECT_THAT(find("/t/b", "/t/b", "PERMISSION_DENIED"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(find("/t/d/", "/t/d/", "PERMISSION_DENIED"), ElementsAre(2));
+  EXPECT_THAT(find("/s/d", "", "FILE_NOT_FOUND"), ElementsAre(2));
+  EXPECT_THAT(find("/x", "/x", "FILE_NOT_FOUND"), IsEmpty());
+  EXPECT_THAT(find("", "", "UNKNOWN"), IsEmpty());
+  tasks::SuccessfulTransfer row;
+  row.source_path = "/s/d/c";
+  EXPECT_EQ(index.find(row), 2u);
+  row.source_path = "/other";
+  EXPECT_EQ(index.find(row), 3u);
+}
+
+}  // namespace
+}  // namespace wherry::sync

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two Wherrys: one serves, the other works against it."""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import unittest
+import urllib.parse
+import urllib.request
+
+import harness
+import system
+
+SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ElsewhereTest(harness.WherryTest):
+    def setUp(self):
+        super().setUp()
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.served = self.scratch / "served"
+        self.server_environment = {**self.environment, "WHERRY_STATE_DIR": str(self.scratch / "server-state")}
+        self.serve()
+        text = (self.scratch / "server-state" / "serve" / "client.env").read_text()
+        self.client = re.search(r"^\S*ID=(\S+)", text, re.M).group(1)
+        self.secret = re.search(r"^\S*SECRET=(\S+)", text, re.M).group(1)
+        self.environment.update(WHERRY_SERVICE=self.url, WHERRY_CLIENT_ID=self.client, WHERRY_CLIENT_SECRET=self.secret)
+        self.lab, self.lab_files = self.served_endpoint("lab")
+        self.archive, self.archive_files = self.served_endpoint("archive")
+
+    def serve(self):
+        log = open(self.scratch / "serve.log", "ab")
+        self.addCleanup(log.close)
+        self.server = subprocess.Popen(
+            [system.BINARY, "serve", "--listen", self.url.removeprefix("http://"),
+             "--set", f"serve.endpoint_directory={self.served}"],
+            stdout=log, stderr=log, env=self.server_environment, cwd=self.work)
+        self.addCleanup(self.stop_server, self.server, signal.SIGKILL)
+        self.wait_until(self.answers, "the service answers")
+
+    def answers(self):
+        self.assertIsNone(self.server.poll(), (self.scratch / "serve.log").read_text())
+        try:
+            return urllib.request.urlopen(self.url + "/healthz", timeout=10).status == 200
+        except OSError:
+            return False
+
+    @staticmethod
+    def stop_server(server, how):
+        if server.poll() is None:
+            server.send_signal(how)
+        server.wait(timeout=harness.TIMEOUT)
+
+    def ask(self, path, document=None, form=None, authorization=""):
+        body = json.dumps(document).encode() if form is None else urllib.parse.urlencode(form).encode()
+        kind = "application/json" if form is None else "application/x-www-form-urlencoded"
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": kind, "Authorization": authorization})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def served_endpoint(self, name):
+        """Makes an endpoint of the client at the service; answers its id and its directory."""
+        basic = "Basic " + base64.b64encode(f"{self.client}:{self.secret}".encode()).decode()
+        token = self.ask("/v2/oauth2/token", form={"grant_type": "client_credentials", "scope": SCOPE},
+                         authorization=basic)["access_token"]
+        before = set(self.served.iterdir()) if self.served.exists() else set()
+        made = self.ask("/v0.10/endpoint", {"DATA_TYPE": "endpoint", "is_globus_connect": True, "display_name": name},
+                        authorization="Bearer " + token)
+        (directory,) = set(self.served.iterdir()) - before
+        return made["id"], directory
+
+    def tree(self, directory):
+        return {str(path.relative_to(directory)): path.read_bytes()
+                for path in directory.rglob("*") if path.is_file() and not path.name.startswith(".wherry")}
+
+    def fill(self, directory, count):
+        for i in range(count):
+            path = directory / f"d{i % 7}" / f"file {i}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.urandom(i * 37))
+
+
+class Commands(ElsewhereTest):
+    def test_files_tasks_and_endpoints_are_those_of_the_service(self):
+        self.fill(self.lab_files / "run", 30)
+        self.assertIn("d0/", self.wherry("ls", "lab:/run"))
+        self.assertEqual(self.wherry_json("stat", f"{self.lab}:/run/d1/file 1")["size"], 37)
+        self.wherry("transfer", "lab:/run", "archive:/copy", "--recursive", "--label", "over the wire")
+        self.assertEqual(self.tree(self.archive_files / "copy"), self.tree(self.lab_files / "run"))
+        (task,) = self.wherry_json("task", "list")["DATA"]
+        self.assertEqual((task["status"], task["label"]), ("SUCCEEDED", "over the wire"))
+        self.assertIn("file 29", self.wherry("task", "show", task["task_id"], "--successful-transfers"))
+        self.assertIn("SUCCEEDED", self.wherry("task", "event-list", task["task_id"]))
+        self.wherry("mkdir", "archive:/new")
+        self.wherry("rename", "archive:/copy/d0", "archive:/new/d0")
+        self.assertTrue((self.archive_files / "new/d0/file 0").exists())
+        self.wherry("rm", "--recursive", "archive:/new/d0")
+        self.assertFalse((self.archive_files / "new/d0").exists())
+        found = self.wherry_json("endpoint", "search", "lab")["DATA"]
+        self.assertEqual([each["id"] for each in found], [self.lab])
+
+    def test_a_detached_task_runs_at_the_service(self):
+        self.fill(self.lab_files, 10)
+        answer = self.wherry_json("transfer", "lab:/d0", "archive:/d0", "--recursive", "--detach")
+        self.wherry("task", "wait", answer["task_id"])
+        self.assertEqual(self.tree(self.archive_files / "d0"), self.tree(self.lab_files / "d0"))
+
+    def test_exit_codes_and_messages_say_what_to_do(self):
+        self.refused(2, "ls", "/tmp", says="ENDPOINT:/path")
+        self.refused(1, "ls", "nowhere:/", says="endpoint search")
+        self.refused(1, "ls", "lab:/missing")
+        self.refused(1, "endpoint", "create", "x", str(self.work), says="--service local")
+        self.environment["WHERRY_CLIENT_SECRET"] = "guess"
+        (self.state() / "tokens.json").unlink()
+        self.assertNotIn("guess", self.refused(4, "ls", "lab:/"))
+        del self.environment["WHERRY_CLIENT_ID"], self.environment["WHERRY_CLIENT_SECRET"]
+        self.refused(4, "ls", "lab:/", says="wherry login")
+        self.refused(2, "login", "--service", "local", says="--service")
+        self.refused(2, "ls", "lab:/", "--service", "nonsense")
+
+    def test_tokens_are_kept_from_others(self):
+        self.assertIn(self.client, self.wherry("whoami"))
+        self.assertEqual((self.state() / "tokens.json").stat().st_mode & 0o777, 0o600)
+        self.wherry("logout")
+        self.assertNotIn("access_token", (self.state() / "tokens.json").read_text())
+
+    def state(self):
+        return next(self.scratch.rglob("tokens.json")).parent
+
+
+class Syncs(ElsewhereTest):
+    def add(self, *options):
+        self.wherry("sync", "add", "mirror", "lab:/run", "archive:/mirror", "--settle", "0s", *options)
+
+    def mirrored(self):
+        self.assertEqual(self.tree(self.archive_files / "mirror"), self.tree(self.lab_files / "run"))
+
+    def check_passes(self):
+        self.fill(self.lab_files / "run", 60)
+        # Where a sync has its endpoints is part of the sync: no other command has to say it.
+        service = self.environment.pop("WHERRY_SERVICE")
+        self.addCleanup(self.environment.__setitem__, "WHERRY_SERVICE", service)
+        report = self.wherry_json("sync", "run", "mirror")
+        self.assertEqual((report["end"], report["added"]), ("done", 60))
+        self.mirrored()
+        self.assertEqual(self.wherry_json("sync", "run", "mirror")["added"], 0)
+        (self.lab_files / "run/d1/file 1").write_bytes(b"changed")
+        (self.lab_files / "run/new").write_bytes(b"new")
+        self.wherry("sync", "run", "mirror")
+        self.mirrored()
+
+    def test_the_source_is_listed_through_the_service(self):
+        (self.lab_files / "run").mkdir()
+        self.add()
+        self.check_passes()
+
+    def test_the_source_is_read_here_if_it_is_here(self):
+        (self.lab_files / "run").mkdir()
+        self.refused(2, "sync", "add", "x", "lab:/run", "archive:/m", "--source-root", f"{self.lab_files}/r=/ru",
+                     says="is not in")
+        self.add("--source-root", f"{self.lab_files}=/")
+        shown = self.wherry_json("sync", "show", "mirror")
+        self.assertEqual((shown["service"], shown["source_host"]), (self.url, str(self.lab_files / "run")))
+        self.check_passes()
+        # A rename is seen by its inode, and nothing is sent again.
+        (self.lab_files / "run/d2").rename(self.lab_files / "run/renamed")
+        self.assertEqual(self.wherry_json("sync", "run", "mirror")["renamed"], 1)
+
+    def test_either_side_may_die(self):
+        (self.lab_files / "run").mkdir()
+        self.add("--batch-files", "20")
+        self.fill(self.lab_files / "run", 100)
+        for victim in ("client", "server") * 3:
+            run = self.start("sync", "run", "mirror")
+            self.wait_until(lambda: run.poll() is not None or self.tree(self.archive_files), "the pass has begun")
+            if victim == "client":
+                run.kill()
+            else:
+                self.server.kill()
+                self.server.wait()
+                self.serve()
+            self.end(run)
+        self.wherry("sync", "run", "mirror")
+        self.mirrored()
+        labels = [task["label"] for task in self.wherry_json("task", "list", "--limit", "100")["DATA"]]
+        self.assertLessEqual(len(labels), 5 * 7, "a batch is one task however often it was sent")
+
+
+if __name__ == "__main__":
+    unittest.main()
