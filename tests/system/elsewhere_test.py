@@ -152,7 +152,7 @@ class Syncs(ElsewhereTest):
         service = self.environment.pop("WHERRY_SERVICE")
         self.addCleanup(self.environment.__setitem__, "WHERRY_SERVICE", service)
         report = self.wherry_json("sync", "run", "mirror")
-        self.assertEqual((report["end"], report["added"]), ("done", 60))
+        self.assertEqual((report["result"], report["added"]), ("done", 60))
         self.mirrored()
         self.assertEqual(self.wherry_json("sync", "run", "mirror")["added"], 0)
         (self.lab_files / "run/d1/file 1").write_bytes(b"changed")
