@@ -103,6 +103,25 @@ TEST(AbsoluteLocalPath, FollowsParentStepsAsTheKernelDoes) {
   EXPECT_EQ(absolute_local_path(scratch.file("real/../link")).value(), scratch.file("link"));
 }
 
+TEST(ResolvePathElsewhere, ATildeIsTheDefaultDirectory) {
+  endpoints::Endpoint cluster;
+  cluster.display_name = "cluster";
+  cluster.default_directory = "/home/ada/";
+  const auto resolved = [&](std::string_view path) {
+    return resolve_path_elsewhere(cluster, path).value().text();
+  };
+  EXPECT_EQ(resolved("/~/data"), "home/ada/data");
+  EXPECT_EQ(resolved("~/data"), "home/ada/data");
+  EXPECT_EQ(resolved("~"), "home/ada");
+  EXPECT_EQ(resolved(""), "home/ada");
+  EXPECT_EQ(resolved("data"), "home/ada/data");
+  EXPECT_EQ(resolved("/~ada"), "~ada");
+  EXPECT_EQ(resolved("/"), "");
+  cluster.default_directory.clear();
+  EXPECT_EQ(resolve_path_elsewhere(cluster, "~/data").error().code, Code::kInvalid);
+  EXPECT_EQ(resolved(""), "");
+}
+
 TEST(AbsoluteLocalPath, CountsFromTheWorkingDirectory) {
   char directory[4096];
   ASSERT_NE(::getcwd(directory, sizeof directory), nullptr);
