@@ -19,13 +19,15 @@ std::uint64_t ItemIndex::find(const tasks::SuccessfulTransfer& row) const {
 }
 
 std::vector<std::uint64_t> ItemIndex::find(const tasks::ItemError& row) const {
-  if (const auto found = by_source_.find(row.source_path); found != by_source_.end())
-    return {found->second};
+  const auto source = by_source_.find(row.source_path);
+  // Only what is wrong with a source is skipped.
+  if (row.skipped && source != by_source_.end()) return {source->second};
   const std::string& target = row.target_path.empty() ? row.source_path : row.target_path;
   if (const auto found = by_target_.find(target); found != by_target_.end()) {
     if (row.code != "PERMISSION_DENIED") return {found->second};
     return below(target.substr(0, target.rfind('/')));
   }
+  if (source != by_source_.end()) return {source->second};
   return target.empty() ? std::vector<std::uint64_t>() : below(target);
 }
 
