@@ -21,10 +21,13 @@ export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/;
 export const FILE_TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00$/;
 
-// Runs a command of wherry that must succeed; answers what it prints as JSON.
+// Runs a command of wherry on the service's own host, beside it, that must succeed; answers what it
+// prints as JSON.
 export async function wherry(...words) {
   const { stdout } = await promisify(execFile)(process.env.WHERRY_BINARY, [
     ...words,
+    '--service',
+    'local',
     '--format',
     'json',
   ]);
