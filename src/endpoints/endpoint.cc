@@ -316,6 +316,17 @@ struct Endpoints::State {
   std::mutex mutex;
   std::map<EndpointId, Opened> opened GUARDED_BY(mutex);
 
+  // The storage that is open as the record says; null if none is.
+  std::shared_ptr<storage::Storage> known(const Endpoint& endpoint) REQUIRES_LOCK(mutex) {
+    const auto found = opened.find(endpoint.id);
+    if (found == opened.end()) return nullptr;
+    const Opened& one = found->second;
+    const bool is_unchanged = one.storage_url == endpoint.storage_url &&
+                              one.bytes_per_second == endpoint.bytes_per_second &&
+                              one.operations_per_second == endpoint.operations_per_second;
+    return one.substituted || is_unchanged ? one.storage : nullptr;
+  }
+
   Result<std::vector<Endpoint>> stored(std::string_view condition) {
     return database.read([&](soci::session& sql) -> Result<std::vector<Endpoint>> {
       Row row;
@@ -507,15 +518,11 @@ Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size
 
 Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint) {
   if (endpoint.is_guest()) return open_guest(endpoint);
-  const std::lock_guard lock(state_->mutex);
-  const auto known = state_->opened.find(endpoint.id);
-  if (known != state_->opened.end()) {
-    const State::Opened& opened = known->second;
-    const bool unchanged = opened.storage_url == endpoint.storage_url &&
-                           opened.bytes_per_second == endpoint.bytes_per_second &&
-                           opened.operations_per_second == endpoint.operations_per_second;
-    if (opened.substituted || unchanged) return opened.storage;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (auto known = state_->known(endpoint)) return known;
   }
+  // Without the lock: a place that hangs keeps nobody from the others.
   TRY_ASSIGN(std::unique_ptr<storage::Storage> storage, storage::open_storage(endpoint.storage_url),
              "endpoint '{}'", endpoint.display_name);
   if (endpoint.bytes_per_second != 0 || endpoint.operations_per_second != 0) {
@@ -523,6 +530,8 @@ Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoi
     storage = storage::make_throttled(std::move(storage), policy, state_->clock);
   }
   std::shared_ptr<storage::Storage> shared = std::move(storage);
+  const std::lock_guard lock(state_->mutex);
+  if (auto known = state_->known(endpoint)) return known;  // somebody was quicker
   state_->opened[endpoint.id] = {endpoint.storage_url, endpoint.bytes_per_second,
                                  endpoint.operations_per_second, false, shared};
   return shared;
