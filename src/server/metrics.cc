@@ -54,7 +54,9 @@ std::string RequestMetrics::text() {
   }
   text += heading("wherry_http_request_seconds", "histogram",
                   "Time from a whole request to its answer.");
-  for (const auto& [route, timed] : times_) {
+  for (const auto& entry : times_) {
+    const std::string& route = entry.first;
+    const Timed& timed = entry.second;
     const auto line = [&](std::string_view bound, std::uint64_t count) {
       text += fmt::format("wherry_http_request_seconds_bucket{{route=\"{}\",le=\"{}\"}} {}\n",
                           route, bound, count);
