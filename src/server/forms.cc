@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "server/request_reader.h"
 #include "server/secrets.h"
 
 namespace wherry::server {
@@ -16,29 +17,6 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
     return std::tolower(static_cast<unsigned char>(x)) ==
            std::tolower(static_cast<unsigned char>(y));
   });
-}
-
-std::optional<int> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return std::nullopt;
-}
-
-Result<std::string> decode(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain += text[i] == '+' ? ' ' : text[i];
-      continue;
-    }
-    const auto high = i + 2 < text.size() ? hex_digit(text[i + 1]) : std::nullopt;
-    const auto low = i + 2 < text.size() ? hex_digit(text[i + 2]) : std::nullopt;
-    if (!high || !low) return make_error(Code::kInvalid, "the form has a malformed escape");
-    plain += static_cast<char>(*high * 16 + *low);
-    i += 2;
-  }
-  return plain;
 }
 
 // What follows the scheme in the Authorization header.
@@ -58,23 +36,14 @@ std::optional<std::string_view> credentials(const Request& request, std::string_
 
 Result<Form> Form::of(const Request& request) {
   Form form;
-  std::string_view rest = request.body;
-  if (rest.empty()) return form;
+  if (request.body.empty()) return form;
   const std::string* header = request.header("content-type");
   std::string_view type = header != nullptr ? std::string_view(*header) : "";
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
   if (!equal_ignoring_case(type, "application/x-www-form-urlencoded"))
     return make_error(Code::kInvalid, "the body is not application/x-www-form-urlencoded");
-  while (!rest.empty()) {
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-    if (pair.empty()) continue;
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    TRY_ASSIGN(std::string name, decode(pair.substr(0, equals)));
-    TRY_ASSIGN(std::string value, decode(pair.substr(std::min(equals + 1, pair.size()))));
-    form.fields_.emplace_back(std::move(name), std::move(value));
-  }
+  TRY_ASSIGN(form.fields_, parse_form(request.body), "the form");
   return form;
 }
 
