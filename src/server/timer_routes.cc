@@ -185,6 +185,9 @@ Response one(const TimerParts& parts, const Call& call, const Result<Timer>& tim
 // ---- changing
 
 Response rename(const TimerParts& parts, const Call& call) {
+  // Before the body is looked at: a stranger learns nothing from what is wrong with it.
+  const auto known = parts.timers.get(call.caller->identity, call.parameter("timer_id"));
+  if (!known) return failed(call, known.error());
   const auto document = api::parse_object(call.request.body);
   if (!document) return invalid({}, document.error().message);
   TimerPlace place;

@@ -120,6 +120,7 @@ TEST_F(TimerRoutesTest, AStrangersTimerDoesNotExist) {
   const std::string unknown = "11111111-0000-4000-8000-000000000009";
   const Asked requests[] = {{Method::kGet, "/jobs/{timer_id}"},
                             {Method::kPatch, "/jobs/{timer_id}", "", R"({"name": "mine"})"},
+                            {Method::kPatch, "/jobs/{timer_id}", "", R"({"interval": 60})"},
                             {Method::kDelete, "/jobs/{timer_id}"},
                             {Method::kPost, "/jobs/{timer_id}/pause"},
                             {Method::kPost, "/jobs/{timer_id}/resume", "", "{}"}};
