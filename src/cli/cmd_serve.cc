@@ -41,8 +41,9 @@ void welcome(Context& context, const std::string& url, const app::FirstClient& c
 }
 
 Result<void> serve_until(std::stop_token stop, Context& context, app::Wherry& wherry) {
-  TRY_ASSIGN(const app::FirstClient client, app::first_client(wherry));
   TRY_ASSIGN(const auto server, app::start_server(wherry));
+  // Not before it answers: the secret is told once, by a start that succeeds.
+  TRY_ASSIGN(const app::FirstClient client, app::first_client(wherry));
   TRY_ASSIGN(const std::string url, app::service_url(wherry.settings(), server->port()));
   const app::Posted posted(wherry, url);
   welcome(context, url, client);

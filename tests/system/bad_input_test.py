@@ -107,6 +107,12 @@ class BadInput(WherryTest):
         self.assertEqual(done.returncode, 1, done.err)
         self.assert_nothing_stored()
 
+    def test_a_service_that_cannot_start_makes_no_client(self):
+        nowhere = str(self.scratch / "nowhere.pem")
+        self.refuse(2, "serve", "--certificate", nowhere, "--key", nowhere, says="nowhere.pem")
+        self.refuse(2, "serve", "--listen", "somewhere", says="serve.listen")
+        self.assertEqual(self.wherry_json("client", "list")["DATA"], [])
+
     def test_a_task_that_another_live_process_runs_is_named_by_pid(self):
         self.write(self.lab / "big", os.urandom(20_000_000))
         self.wherry("endpoint", "update", "scratch", "--bandwidth", "1MB")
