@@ -177,7 +177,7 @@ Posted::Posted(const Wherry& wherry, const std::string& url) : file_(posted_file
 
 Posted::~Posted() { ::unlink(file_.c_str()); }
 
-Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
+Result<std::unique_ptr<server::Server>> open_server(Wherry& wherry) {
   const Options& settings = wherry.settings();
   TRY_ASSIGN(const Listen listen, parse_listen(settings.text("serve.listen")));
   TRY(service_url(settings));
@@ -185,7 +185,7 @@ Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry) {
   options.http.address = listen.address;
   options.http.port = listen.port;
   TRY_ASSIGN(options.http.tls, tls_of(wherry, listen));
-  return server::Server::start(server_parts(wherry), options);
+  return server::Server::listen(server_parts(wherry), options);
 }
 
 Result<std::string> routes_markdown(Wherry& wherry) {

@@ -29,9 +29,10 @@ class Posted {
   std::string file_;
 };
 
-// Answers from when this returns; tasks run as the opening of `wherry` said, which outlives the
-// server. kInvalid if it would take passwords and tokens in the open from other machines.
-Result<std::unique_ptr<server::Server>> start_server(Wherry& wherry);
+// Clients can connect from when this returns, and wait for the server's answer(); tasks run as the
+// opening of `wherry` said, which outlives the server. kInvalid if it would take passwords and
+// tokens in the open from other machines.
+Result<std::unique_ptr<server::Server>> open_server(Wherry& wherry);
 
 // A client that acts for itself, so that a service can be used before it has users.
 struct FirstClient {
@@ -43,7 +44,7 @@ struct FirstClient {
 // id: it has been removed, or its secret was changed.
 Result<FirstClient> first_client(Wherry& wherry);
 
-// The table of routes that start_server() would serve.
+// The table of routes that open_server() would serve.
 Result<std::string> routes_markdown(Wherry& wherry);
 
 // Lines for a shell that point the Globus command line, the SDKs and wherry at the service that

@@ -41,11 +41,13 @@ void welcome(Context& context, const std::string& url, const app::FirstClient& c
 }
 
 Result<void> serve_until(std::stop_token stop, Context& context, app::Wherry& wherry) {
-  TRY_ASSIGN(const auto server, app::start_server(wherry));
-  // Not before it answers: the secret is told once, by a start that succeeds.
+  TRY_ASSIGN(const auto server, app::open_server(wherry));
+  // Not before it listens: the secret is told once, by a start that succeeds. Before it answers:
+  // who has an answer finds the client.
   TRY_ASSIGN(const app::FirstClient client, app::first_client(wherry));
   TRY_ASSIGN(const std::string url, app::service_url(wherry.settings(), server->port()));
   const app::Posted posted(wherry, url);
+  server->answer();
   welcome(context, url, client);
   ::sd_notify(0, "READY=1");
   wait_for(stop);

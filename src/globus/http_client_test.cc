@@ -133,9 +133,10 @@ TEST(HttpClient, ACertificateOfNoKnownAuthorityIsRefusedUntilItsFileIsNamed) {
   tls.tls = {directory.file("cert.pem"), directory.file("key.pem")};
   server::write_self_signed(tls.tls->certificate_file, tls.tls->key_file);
   const auto service =
-      server::HttpServer::start(tls, [](const server::Request&, const server::Respond& respond) {
+      server::HttpServer::listen(tls, [](const server::Request&, const server::Respond& respond) {
         respond(ScriptedServer::json("{}"));
       }).value();
+  service->answer();
   const std::string url = fmt::format("https://localhost:{}", service->port());
   const auto refused = make_http_client({})->send({"GET", url}, {});
   ASSERT_FALSE(refused);

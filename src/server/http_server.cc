@@ -164,6 +164,7 @@ class HttpCore {
   HttpCore(const HttpServer::Options& options, Handler handler);
 
   static Result<void> open(const std::shared_ptr<HttpCore>& core);
+  static void answer(const std::shared_ptr<HttpCore>& core);
   bool drain(Milliseconds patience);
   void stop();
 
@@ -582,11 +583,14 @@ Result<void> HttpCore::open(const std::shared_ptr<HttpCore>& core) {
   TRY(core->load_certificate());
   TRY(core->listen());
   core->work_.emplace(core->io_.get_executor());
-  asio::co_spawn(core->accept_strand_, core->accept_loop(core), rethrow);
   for (std::size_t i = 0; i < core->options_.threads; ++i) {
     core->threads_.emplace_back([&io = core->io_] { io.run(); });
   }
   return {};
+}
+
+void HttpCore::answer(const std::shared_ptr<HttpCore>& core) {
+  asio::co_spawn(core->accept_strand_, core->accept_loop(core), rethrow);
 }
 
 Result<void> HttpCore::load_certificate() {
@@ -736,13 +740,15 @@ HttpServer::HttpServer(std::shared_ptr<HttpCore> core) : core_(std::move(core)) 
 
 HttpServer::~HttpServer() { core_->stop(); }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const Options& options, Handler handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(const Options& options, Handler handler) {
   const auto core = std::make_shared<HttpCore>(options, std::move(handler));
   TRY(HttpCore::open(core));
   return std::unique_ptr<HttpServer>(new HttpServer(core));
 }
 
 std::uint16_t HttpServer::port() const { return core_->port(); }
+
+void HttpServer::answer() { HttpCore::answer(core_); }
 
 bool HttpServer::drain(std::chrono::milliseconds patience) { return core_->drain(patience); }
 

@@ -56,16 +56,18 @@ class HttpServer {
     Random* random = &system_random();  // for request ids; outlives the server
   };
 
-  // Listens and answers from when this returns. kUnavailable if the address cannot be had, kInvalid
-  // if the address, certificate or key is not one. A handler that drops its Respond without a call
-  // has the client answered 500.
-  static Result<std::unique_ptr<HttpServer>> start(const Options& options, Handler handler);
+  // Clients can connect from when this returns, and wait for answer(). kUnavailable if the address
+  // cannot be had, kInvalid if the address, certificate or key is not one. A handler that drops its
+  // Respond without a call has the client answered 500.
+  static Result<std::unique_ptr<HttpServer>> listen(const Options& options, Handler handler);
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   // Cuts every connection. A Respond that is called later does nothing.
   ~HttpServer();
 
   std::uint16_t port() const;
+  // Answers from now on. Called once.
+  void answer();
   // Accepts no more, closes idle connections, lets every request that has begun be answered, and
   // cuts what is not done after `patience`. Returns whether nothing had to be cut. For any thread
   // but those of the server.

@@ -19,8 +19,9 @@ using std::chrono::seconds;
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
 std::unique_ptr<HttpServer> start(Handler handler, HttpServer::Options options = {}) {
-  auto server = HttpServer::start(options, std::move(handler));
+  auto server = HttpServer::listen(options, std::move(handler));
   CHECK(server);
+  (*server)->answer();
   return std::move(*server);
 }
 
@@ -333,13 +334,27 @@ TEST(HttpServer, SpeaksTls) {
   EXPECT_EQ(client.read_answer().status, 400);
 }
 
+TEST(HttpServer, WhoComesBeforeItAnswersWaits) {
+  const auto server = HttpServer::listen({}, echo).value();
+  TestClient early(server->port());
+  early.send(kGet);
+  server->answer();
+  EXPECT_EQ(early.read_answer().status, 200);
+}
+
+TEST(HttpServer, EndsThoughItNeverAnswered) {
+  const auto server = HttpServer::listen({}, echo).value();
+  const TestClient early(server->port());
+  EXPECT_TRUE(server->drain(seconds(5)));
+}
+
 TEST(HttpServer, SaysWhyItCannotStart) {
   const auto taken = start(echo);
-  const auto port_taken = HttpServer::start({.port = taken->port()}, echo);
+  const auto port_taken = HttpServer::listen({.port = taken->port()}, echo);
   EXPECT_EQ(port_taken.error().code, Code::kUnavailable);
-  const auto no_address = HttpServer::start({.address = "nowhere"}, echo);
+  const auto no_address = HttpServer::listen({.address = "nowhere"}, echo);
   EXPECT_EQ(no_address.error().code, Code::kInvalid);
-  const auto no_key = HttpServer::start({.tls = HttpServer::Tls{"/none.pem", "/none.key"}}, echo);
+  const auto no_key = HttpServer::listen({.tls = HttpServer::Tls{"/none.pem", "/none.key"}}, echo);
   EXPECT_EQ(no_key.error().code, Code::kInvalid);
 }
 

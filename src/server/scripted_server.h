@@ -24,11 +24,12 @@ class ScriptedServer {
   using Answer = std::function<Response(const Request&)>;
   explicit ScriptedServer(Answer answer) : answer_(std::move(answer)) {
     HttpServer::Options options;
-    server_ = HttpServer::start(options, [this](Request request, const Respond& respond) {
+    server_ = HttpServer::listen(options, [this](Request request, const Respond& respond) {
                 const std::lock_guard lock(mutex_);
                 requests_.push_back(request);
                 respond(answer_(request));
               }).value();
+    server_->answer();
   }
   std::string url() const { return fmt::format("http://127.0.0.1:{}", server_->port()); }
   std::vector<Request> requests() const {

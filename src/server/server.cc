@@ -74,14 +74,17 @@ class WholeServer : public Server {
         router_(routes(parts, options), tokens_, counted(options.router)) {}
 
   Result<void> listen(const HttpServer::Options& options) {
-    TRY_ASSIGN(http_, HttpServer::start(options, [this](Request request, Respond respond) {
+    TRY_ASSIGN(http_, HttpServer::listen(options, [this](Request request, Respond respond) {
                  router_.handle(std::move(request), std::move(respond));
                }));
-    timer_loop_.start();
     return {};
   }
 
   std::uint16_t port() const override { return http_->port(); }
+  void answer() override {
+    timer_loop_.start();
+    http_->answer();
+  }
   bool drain(std::chrono::milliseconds patience) override {
     timer_loop_.stop();
     return http_->drain(patience);
@@ -174,7 +177,7 @@ Result<std::string> Server::routes_markdown(const Parts& parts, const Options& o
   return server->markdown();
 }
 
-Result<std::unique_ptr<Server>> Server::start(const Parts& parts, const Options& options) {
+Result<std::unique_ptr<Server>> Server::listen(const Parts& parts, const Options& options) {
   TRY_ASSIGN(auto server, make_server(parts, options));
   TRY(server->listen(options.http));
   return std::unique_ptr<Server>(std::move(server));

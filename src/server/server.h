@@ -35,13 +35,16 @@ class Server {
     Router::Options router;
   };
 
-  // Answers from when this returns. What `parts` names outlives the server.
-  static Result<std::unique_ptr<Server>> start(const Parts& parts, const Options& options);
+  // Clients can connect from when this returns, and wait for answer(). What `parts` names outlives
+  // the server.
+  static Result<std::unique_ptr<Server>> listen(const Parts& parts, const Options& options);
   // The table of its routes as Markdown.
   static Result<std::string> routes_markdown(const Parts& parts, const Options& options);
   virtual ~Server() = default;
 
   virtual std::uint16_t port() const = 0;
+  // Answers, and runs timers, from now on. Called once.
+  virtual void answer() = 0;
   // See HttpServer::drain().
   virtual bool drain(std::chrono::milliseconds patience) = 0;
 };
