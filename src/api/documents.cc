@@ -22,12 +22,6 @@ json::value text_or_null(std::string_view text) {
 // The same on every endpoint: Wherry has no such setting, and these are true of it.
 json::object endpoint_constants() {
   json::object document{
-      {"contact_email", nullptr},
-      {"contact_info", nullptr},
-      {"info_link", nullptr},
-      {"department", nullptr},
-      {"user_message", nullptr},
-      {"user_message_link", nullptr},
       {"is_globus_connect", true},
       {"gcp_connected", true},
       {"gcp_paused", false},
@@ -174,6 +168,10 @@ json::object file_list_document(const Listing& listing) {
           {"DATA", std::move(files)}};
 }
 
+std::string_view entity_type(const Endpoint& endpoint) {
+  return endpoint.is_guest() ? "GCP_guest_collection" : "GCP_mapped_collection";
+}
+
 json::object endpoint_document(const Endpoint& endpoint, const EndpointView& view) {
   json::object document{
       {"DATA_TYPE", "endpoint"},
@@ -188,7 +186,7 @@ json::object endpoint_document(const Endpoint& endpoint, const EndpointView& vie
       {"username", json_text(service_username(endpoint.owner))},
       {"name", endpoint.id},
       {"canonical_name", json_text(canonical_name(endpoint))},
-      {"entity_type", view.host ? "GCP_guest_collection" : "GCP_mapped_collection"},
+      {"entity_type", entity_type(endpoint)},
       {"default_directory", endpoint.default_directory.empty()
                                 ? json::value()
                                 : json::value(escape_bytes(endpoint.default_directory))},
@@ -197,7 +195,10 @@ json::object endpoint_document(const Endpoint& endpoint, const EndpointView& vie
       {"acl_editable", view.has_access_rules},
       {"my_effective_roles", json::array(view.roles.begin(), view.roles.end())},
       {"in_use", view.in_use},
+      {"requires_data_access", endpoint.requires_data_access},
   };
+  for (const endpoints::EndpointInfoText& each : endpoints::kEndpointInfoTexts)
+    document[each.name] = text_or_null(endpoint.info.*each.text);
   add_host(document, view.host);
   json::object constants = endpoint_constants();
   document.insert(constants.begin(), constants.end());

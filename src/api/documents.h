@@ -85,6 +85,8 @@ struct EndpointView {
   };
   std::optional<Host> host;
 };
+// "GCP_mapped_collection", or "GCP_guest_collection" for a share.
+std::string_view entity_type(const endpoints::Endpoint& endpoint);
 boost::json::object endpoint_document(const endpoints::Endpoint& endpoint,
                                       const EndpointView& view);
 boost::json::object endpoint_list_document(boost::json::array data, std::uint64_t limit,

@@ -170,7 +170,9 @@ TEST(Documents, AnEndpointHasEveryKeyOfTheContract) {
   view.is_shareable = false;
   view.has_access_rules = true;
   view.host = EndpointView::Host{kTarget, "store", "/d/"};
-  expect_golden(endpoint_document(lab(), view), "endpoint_share");
+  endpoints::Endpoint share = lab();
+  share.host_endpoint = kTarget;
+  expect_golden(endpoint_document(share, view), "endpoint_share");
 }
 
 TEST(Documents, OutcomesAreListedByMarker) {

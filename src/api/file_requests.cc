@@ -122,7 +122,10 @@ Result<EndpointCreation> read_endpoint_creation(const json::object& document) {
   TRY(members.get("organization", endpoint.organization));
   TRY(members.get("default_directory", endpoint.default_directory));
   endpoint.default_directory = decode_bytes(endpoint.default_directory);
+  for (const endpoints::EndpointInfoText& each : endpoints::kEndpointInfoTexts)
+    TRY(members.get(each.name, endpoint.info.*each.text));
   TRY(get_keywords(document, endpoint.keywords));
+  TRY(members.get("requires_data_access", endpoint.requires_data_access));
   TRY(members.get("public", creation.is_public));
   TRY(members.get("host_endpoint", creation.host_endpoint));
   if (!creation.host_endpoint) TRY(members.get("host_endpoint_id", creation.host_endpoint));
@@ -141,7 +144,12 @@ Result<endpoints::EndpointChange> read_endpoint_change(const json::object& docum
   TRY(get_change(document, "organization", change.organization));
   TRY(get_change(document, "default_directory", change.default_directory));
   if (change.default_directory) change.default_directory = decode_bytes(*change.default_directory);
-  TRY(members.get("public", change.is_public));
+  for (const endpoints::EndpointInfoText& each : endpoints::kEndpointInfoTexts) {
+    std::optional<std::string> text;
+    TRY(get_change(document, each.name, text));
+    if (text) change.info.push_back({each.text, *std::move(text)});
+  }
+  TRY(members.get("requires_data_access", change.requires_data_access));
   if (document.contains("keywords")) TRY(get_keywords(document, change.keywords.emplace()));
   TRY(members.get("public", change.is_public));
   return change;

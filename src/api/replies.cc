@@ -241,6 +241,7 @@ Result<endpoints::Endpoint> endpoint_of(const Members& members) {
   TRY(members.get("owner_id", endpoint.owner));
   TRY(members.get("description", endpoint.description));
   TRY(members.get("organization", endpoint.organization));
+  TRY(members.get("requires_data_access", endpoint.requires_data_access));
   TRY(get_bytes(members, "default_directory", endpoint.default_directory));
   std::string keywords;
   TRY(members.get("keywords", keywords));

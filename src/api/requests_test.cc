@@ -200,6 +200,16 @@ TEST(Requests, AnEndpointChangeTellsAbsentFromCleared) {
   EXPECT_EQ(change->description, "");
   EXPECT_FALSE(change->organization);
   EXPECT_EQ(change->keywords, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(change->requires_data_access);
+  EXPECT_TRUE(change->info.empty());
+  const auto texts = read_endpoint_change(
+      parse_object(R"({"contact_info":null,"info_link":"x","requires_data_access":true})").value());
+  ASSERT_TRUE(texts) << texts.error().message;
+  ASSERT_EQ(texts->info.size(), 2u);
+  EXPECT_EQ(texts->info[0].which, &endpoints::EndpointInfo::contact_info);
+  EXPECT_EQ(texts->info[0].text, "");
+  EXPECT_EQ(texts->info[1].text, "x");
+  EXPECT_EQ(texts->requires_data_access, true);
 }
 
 TEST(Requests, ATaskChangeIsReadAndWritten) {

@@ -34,6 +34,8 @@ Record endpoint_record(const Endpoint& endpoint) {
        {"host_path", "Host Path", Bytes{endpoint.is_guest() ? '/' + endpoint.host_path.text() : ""},
         shown_if(endpoint.is_guest())},
        {"public", "Public", endpoint.is_public},
+       {"requires_data_access", "Requires Data Access", endpoint.requires_data_access,
+        shown_if(endpoint.requires_data_access)},
        {"access", "Access",
         std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
        {"owner_string", "Owner", endpoint.owner},
@@ -90,9 +92,16 @@ Result<app::Wherry*> here(Context& context) {
                     " or say --service local");
 }
 
-Result<void> check_visibility(const Arguments& arguments) {
-  if (!arguments.has("public") || !arguments.has("private")) return {};
-  return make_error(Code::kInvalid, "--public and --private exclude each other");
+Result<void> check_opposites(const Arguments& arguments) {
+  constexpr std::pair<std::string_view, std::string_view> kOpposites[] = {
+      {"public", "private"},
+      {"read-only", "read-write"},
+      {"data-access-consent", "no-data-access-consent"}};
+  for (const auto& [one, other] : kOpposites) {
+    if (arguments.has(one) && arguments.has(other))
+      return make_error(Code::kInvalid, "--{} and --{} exclude each other", one, other);
+  }
+  return {};
 }
 
 // A location of its own, or a directory of another endpoint.
@@ -129,12 +138,13 @@ Result<std::string> owner_of(app::Wherry& wherry, const std::string& typed) {
 }
 
 Result<int> create(Context& context, const Arguments& arguments) {
-  TRY(check_visibility(arguments));
+  TRY(check_opposites(arguments));
   TRY_ASSIGN(app::Wherry * wherry, here(context));
   endpoints::NewEndpoint request;
   request.display_name = arguments.text("NAME");
   TRY(set_place(*wherry, arguments, request));
   request.is_public = arguments.has("public");
+  request.requires_data_access = arguments.has("data-access-consent");
   request.access = arguments.has("read-only") ? Access::kRead : Access::kReadWrite;
   request.owner = wherry->owner();
   if (const auto owner = arguments.optional_text("owner")) {
@@ -206,9 +216,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 }
 
 Result<int> update(Context& context, const Arguments& arguments) {
-  if (arguments.has("read-only") && arguments.has("read-write"))
-    return make_error(Code::kInvalid, "--read-only and --read-write exclude each other");
-  TRY(check_visibility(arguments));
+  TRY(check_opposites(arguments));
   if (arguments.in_order().empty())
     return make_error(Code::kInvalid,
                       "nothing to change; `wherry endpoint update --help` lists what can be");
@@ -220,6 +228,8 @@ Result<int> update(Context& context, const Arguments& arguments) {
   if (arguments.has("read-write")) change.access = Access::kReadWrite;
   if (arguments.has("public")) change.is_public = true;
   if (arguments.has("private")) change.is_public = false;
+  if (arguments.has("data-access-consent")) change.requires_data_access = true;
+  if (arguments.has("no-data-access-consent")) change.requires_data_access = false;
   change.description = arguments.optional_text("description");
   change.organization = arguments.optional_text("organization");
   if (const auto keywords = arguments.optional_text("keywords"))
@@ -257,6 +267,11 @@ const OptionSpec kPublic = {.name = "public",
                             .help =
                                 "All users of the service may know of it; what they may do "
                                 "with it, access rules say."};
+const OptionSpec kDataAccess = {
+    .name = "data-access-consent",
+    .help =
+        "Clients of `wherry serve` may use its files only if their user has consented to "
+        "data_access on it; its guest collections ask for nothing."};
 const OptionSpec kDescription = {.name = "description", .value = "TEXT", .help = "What it is for."};
 const OptionSpec kOrganization = {.name = "organization", .value = "TEXT", .help = "Whose it is."};
 const OptionSpec kKeywords = {.name = "keywords",
@@ -303,6 +318,7 @@ std::span<const Command> endpoint_commands() {
                     .kind = ValueKind::kLocation},
                    kPublic,
                    {.name = "private", .help = "Only those whom roles and rules name (default)."},
+                   kDataAccess,
                    {.name = "owner",
                     .value = "USER|CLIENT",
                     .help = "A user (name or id) or client (id) of `wherry serve`; default: you."},
@@ -341,6 +357,8 @@ std::span<const Command> endpoint_commands() {
                    kPublic,
                    {.name = "private",
                     .help = "For the service's users it exists if roles or rules name them."},
+                   kDataAccess,
+                   {.name = "no-data-access-consent", .help = "No consent is needed (default)."},
                    kDailyQuota,
                    kBandwidth,
                    kOperations,

@@ -54,12 +54,15 @@ constexpr Migration kMigrations[] = {
      " message text not null, identity text not null, start integer not null,"
      " holds integer not null, modified_by text not null) strict;"
      "create index pause_rule_endpoint on pause_rule (endpoint);"},
+    {"endpoints", 4,
+     "alter table endpoint add column data_access integer not null default 0;"
+     "alter table endpoint add column info text not null default '';"},
 };
 
 constexpr std::string_view kColumns =
     "id, display_name, storage_url, read_only, owner, description, organization, keywords,"
     " default_directory, daily_quota, bytes_per_second, operations_per_second, created,"
-    " is_public, host_endpoint, host_path";
+    " is_public, host_endpoint, host_path, data_access, info";
 
 // One row of the table, as the database holds it.
 struct Row {
@@ -69,6 +72,8 @@ struct Row {
   long long daily_quota = 0, bytes_per_second = 0, operations_per_second = 0, created = 0;
   int is_public = 0;
   std::string host_endpoint, host_path;
+  int data_access = 0;
+  std::string info;  // texts in the order of kEndpointInfoTexts, a line each
 };
 
 std::string join_words(const std::vector<std::string>& words) {
@@ -83,6 +88,20 @@ std::vector<std::string> split_words(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return words;
+}
+
+std::string info_lines(const EndpointInfo& info) {
+  std::vector<std::string> lines;
+  for (const EndpointInfoText& each : kEndpointInfoTexts) lines.push_back(info.*each.text);
+  return join_words(lines);
+}
+
+EndpointInfo info_of_lines(std::string_view text) {
+  EndpointInfo info;
+  const std::vector<std::string> lines = split_words(text);
+  for (std::size_t i = 0; i < std::min(lines.size(), std::size(kEndpointInfoTexts)); ++i)
+    info.*kEndpointInfoTexts[i].text = lines[i];
+  return info;
 }
 
 Row to_row(const Endpoint& endpoint) {
@@ -103,6 +122,8 @@ Row to_row(const Endpoint& endpoint) {
   row.is_public = endpoint.is_public ? 1 : 0;
   row.host_endpoint = endpoint.host_endpoint;
   row.host_path = escape_bytes(endpoint.host_path.text());
+  row.data_access = endpoint.requires_data_access ? 1 : 0;
+  row.info = info_lines(endpoint.info);
   return row;
 }
 
@@ -122,6 +143,8 @@ Result<Endpoint> to_endpoint(const Row& row) {
   endpoint.operations_per_second = static_cast<std::uint64_t>(row.operations_per_second);
   endpoint.created = TimePoint(Duration(row.created));
   endpoint.is_public = row.is_public != 0;
+  endpoint.requires_data_access = row.data_access != 0;
+  endpoint.info = info_of_lines(row.info);
   endpoint.host_endpoint = row.host_endpoint;
   TRY_ASSIGN(const std::string host_path, unescape_bytes(row.host_path), "endpoint {}", row.id);
   TRY_ASSIGN(endpoint.host_path, RelPath::parse(host_path), "endpoint {}", row.id);
@@ -135,7 +158,8 @@ soci::details::prepare_temp_type select(soci::session& sql, std::string_view con
           soci::into(row.organization), soci::into(row.keywords), soci::into(row.default_directory),
           soci::into(row.daily_quota), soci::into(row.bytes_per_second),
           soci::into(row.operations_per_second), soci::into(row.created), soci::into(row.is_public),
-          soci::into(row.host_endpoint), soci::into(row.host_path));
+          soci::into(row.host_endpoint), soci::into(row.host_path), soci::into(row.data_access),
+          soci::into(row.info));
 }
 
 Result<std::vector<Endpoint>> fetch_all(soci::statement& statement, const Row& row) {
@@ -233,6 +257,12 @@ void add_host(Endpoint& guest, const Endpoint& host) {
   guest.operations_per_second = host.operations_per_second;
 }
 
+// Consents are to the mapped collection, whose files they are.
+Error host_rules_consents(std::string_view name) {
+  return make_error(Code::kInvalid,
+                    "'{}' is a guest collection, which needs no data_access consent", name);
+}
+
 Error host_rules_limits(std::string_view name) {
   return make_error(Code::kInvalid,
                     "'{}' is a guest collection: its host endpoint sets quota and limits", name);
@@ -271,13 +301,14 @@ Result<void> insert(soci::session& sql, const Endpoint& endpoint) {
   const Row row = to_row(endpoint);
   sql << "insert into endpoint (" << kColumns
       << ") values (:id, :name, :url, :ro, :owner, :descr, :org, :keys, :dir, :quota, :bps, "
-         ":ops, :created, :public, :host, :path)",
+         ":ops, :created, :public, :host, :path, :access, :info)",
       soci::use(row.id), soci::use(row.display_name), soci::use(row.storage_url),
       soci::use(row.read_only), soci::use(row.owner), soci::use(row.description),
       soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
       soci::use(row.daily_quota), soci::use(row.bytes_per_second),
       soci::use(row.operations_per_second), soci::use(row.created), soci::use(row.is_public),
-      soci::use(row.host_endpoint), soci::use(row.host_path);
+      soci::use(row.host_endpoint), soci::use(row.host_path), soci::use(row.data_access),
+      soci::use(row.info);
   return {};
 }
 
@@ -294,9 +325,45 @@ Endpoint record_of(const NewEndpoint& request) {
   endpoint.bytes_per_second = request.bytes_per_second;
   endpoint.operations_per_second = request.operations_per_second;
   endpoint.is_public = request.is_public;
+  endpoint.requires_data_access = request.requires_data_access;
+  endpoint.info = request.info;
   endpoint.host_endpoint = request.host_endpoint;
   endpoint.host_path = request.host_path;
   return endpoint;
+}
+
+Result<void> check_change(const Endpoint& endpoint, const EndpointChange& change) {
+  const bool sets_limits =
+      change.daily_quota || change.bytes_per_second || change.operations_per_second;
+  if (endpoint.is_guest() && sets_limits) return host_rules_limits(endpoint.display_name);
+  if (endpoint.is_guest() && change.requires_data_access.value_or(false))
+    return host_rules_consents(endpoint.display_name);
+  if (change.display_name && *change.display_name != endpoint.display_name)
+    TRY(check_name(*change.display_name));
+  if (change.description) TRY(check_text("description", *change.description));
+  if (change.organization) TRY(check_text("organization", *change.organization));
+  for (const EndpointChange::InfoText& each : change.info)
+    TRY(check_text("a text of the endpoint", each.text));
+  if (change.default_directory) TRY(check_default_directory(*change.default_directory));
+  return {};
+}
+
+void apply(const EndpointChange& change, Endpoint& endpoint) {
+  const auto set = [](auto& field, const auto& value) {
+    if (value) field = *value;
+  };
+  set(endpoint.display_name, change.display_name);
+  set(endpoint.access, change.access);
+  set(endpoint.description, change.description);
+  set(endpoint.organization, change.organization);
+  set(endpoint.keywords, change.keywords);
+  set(endpoint.default_directory, change.default_directory);
+  set(endpoint.daily_quota, change.daily_quota);
+  set(endpoint.bytes_per_second, change.bytes_per_second);
+  set(endpoint.operations_per_second, change.operations_per_second);
+  set(endpoint.is_public, change.is_public);
+  set(endpoint.requires_data_access, change.requires_data_access);
+  for (const EndpointChange::InfoText& each : change.info) endpoint.info.*each.which = each.text;
 }
 
 }  // namespace
@@ -353,6 +420,8 @@ Result<Endpoint> Endpoints::create(const NewEndpoint& request) {
   TRY(check_text("description", request.description));
   TRY(check_text("organization", request.organization));
   for (const std::string& keyword : request.keywords) TRY(check_text("keyword", keyword));
+  for (const EndpointInfoText& each : kEndpointInfoTexts)
+    TRY(check_text(each.name, request.info.*each.text));
   TRY(check_default_directory(request.default_directory));
   Endpoint endpoint = record_of(request);
   if (endpoint.is_guest()) {
@@ -380,6 +449,7 @@ Result<void> Endpoints::check_host(const NewEndpoint& request) {
   if (request.daily_quota != 0 || request.bytes_per_second != 0 ||
       request.operations_per_second != 0)
     return host_rules_limits(request.display_name);
+  if (request.requires_data_access) return host_rules_consents(request.display_name);
   TRY_ASSIGN(const Endpoint host, get(request.host_endpoint), "host endpoint");
   if (host.is_guest() || host.id == kLocalId) {
     return make_error(Code::kInvalid,
@@ -401,28 +471,8 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
                       kLocalName);
   }
   TRY_ASSIGN(Endpoint endpoint, state_->record(id));
-  const bool sets_limits =
-      change.daily_quota || change.bytes_per_second || change.operations_per_second;
-  if (endpoint.is_guest() && sets_limits) return host_rules_limits(endpoint.display_name);
-  if (change.display_name && *change.display_name != endpoint.display_name)
-    TRY(check_name(*change.display_name));
-  if (change.description) TRY(check_text("description", *change.description));
-  if (change.organization) TRY(check_text("organization", *change.organization));
-  if (change.default_directory) TRY(check_default_directory(*change.default_directory));
-  const auto set = [](auto& field, const auto& value) {
-    if (value) field = *value;
-  };
-  set(endpoint.display_name, change.display_name);
-  set(endpoint.access, change.access);
-  set(endpoint.description, change.description);
-  set(endpoint.organization, change.organization);
-  set(endpoint.keywords, change.keywords);
-  set(endpoint.default_directory, change.default_directory);
-  set(endpoint.daily_quota, change.daily_quota);
-  set(endpoint.bytes_per_second, change.bytes_per_second);
-  set(endpoint.operations_per_second, change.operations_per_second);
-  set(endpoint.is_public, change.is_public);
-
+  TRY(check_change(endpoint, change));
+  apply(change, endpoint);
   const auto store = [&](soci::session& sql) -> Result<void> {
     TRY(check_name_is_free(sql, endpoint));
     const Row row = to_row(endpoint);
@@ -430,11 +480,13 @@ Result<Endpoint> Endpoints::update(const EndpointId& id, const EndpointChange& c
            "organization = :org,"
            " keywords = :keys, default_directory = :dir, daily_quota = :quota, bytes_per_second = "
            ":bps,"
-           " operations_per_second = :ops, is_public = :public where id = :id",
+           " operations_per_second = :ops, is_public = :public, data_access = :access,"
+           " info = :info where id = :id",
         soci::use(row.display_name), soci::use(row.read_only), soci::use(row.description),
         soci::use(row.organization), soci::use(row.keywords), soci::use(row.default_directory),
         soci::use(row.daily_quota), soci::use(row.bytes_per_second),
-        soci::use(row.operations_per_second), soci::use(row.is_public), soci::use(row.id);
+        soci::use(row.operations_per_second), soci::use(row.is_public), soci::use(row.data_access),
+        soci::use(row.info), soci::use(row.id);
     return {};
   };
   TRY(state_->database.write(store), "update endpoint '{}'", endpoint.display_name);

@@ -27,6 +27,30 @@ inline constexpr std::string_view kLocalName = "local";
 
 enum class Access { kRead, kReadWrite };
 
+// What the owner tells people about an endpoint; Wherry keeps it and does nothing with it.
+struct EndpointInfo {
+  std::string department;
+  std::string contact_email;
+  std::string contact_info;
+  std::string info_link;
+  std::string user_message;
+  std::string user_message_link;
+  friend bool operator==(const EndpointInfo&, const EndpointInfo&) = default;
+};
+// Its texts by their names in documents; stored in this order, so append only.
+struct EndpointInfoText {
+  std::string_view name;
+  std::string EndpointInfo::*text;
+};
+inline constexpr EndpointInfoText kEndpointInfoTexts[] = {
+    {"department", &EndpointInfo::department},
+    {"contact_email", &EndpointInfo::contact_email},
+    {"contact_info", &EndpointInfo::contact_info},
+    {"info_link", &EndpointInfo::info_link},
+    {"user_message", &EndpointInfo::user_message},
+    {"user_message_link", &EndpointInfo::user_message_link},
+};
+
 struct Endpoint {
   EndpointId id;
   std::string display_name;
@@ -41,6 +65,10 @@ struct Endpoint {
   ByteCount bytes_per_second = 0;  // bandwidth bound; 0: none
   std::uint64_t operations_per_second = 0;
   bool is_public = false;  // everybody may know of it; what they may do, access rules say
+  // Who uses it through the service must have consented to `data_access` on it. Not of guest
+  // collections, nor asked of whoever works here.
+  bool requires_data_access = false;
+  EndpointInfo info;
   // Of a guest collection: the endpoint whose directory it is. Storage, limits and quota are the
   // host's; `access` is kRead if either is read-only.
   EndpointId host_endpoint;
@@ -70,6 +98,8 @@ struct NewEndpoint {
   ByteCount bytes_per_second = 0;
   std::uint64_t operations_per_second = 0;
   bool is_public = false;
+  bool requires_data_access = false;
+  EndpointInfo info = {};
 };
 
 // Fields that are set are changed.
@@ -84,6 +114,12 @@ struct EndpointChange {
   std::optional<ByteCount> bytes_per_second;
   std::optional<std::uint64_t> operations_per_second;
   std::optional<bool> is_public;
+  std::optional<bool> requires_data_access = {};
+  struct InfoText {
+    std::string EndpointInfo::*which = nullptr;
+    std::string text;  // empty clears it
+  };
+  std::vector<InfoText> info = {};
 };
 
 // Safe for concurrent calls. Knows the built-in endpoint as well as the stored ones.

@@ -99,6 +99,45 @@ TEST_F(EndpointsTest, UpdateChangesOnlyWhatIsSet) {
   EXPECT_EQ(endpoints_->get(created.id).value(), changed);
 }
 
+TEST_F(EndpointsTest, WhatItTellsOfItselfIsKeptTextByText) {
+  NewEndpoint wanted = request("lab");
+  wanted.info.department = "Physics";
+  wanted.info.user_message_link = "https://example.org/";
+  const Endpoint created = endpoints_->create(wanted).value();
+  EXPECT_EQ(endpoints_->get(created.id).value().info, wanted.info);
+  EndpointChange change;
+  change.info = {{&EndpointInfo::department, ""},
+                 {&EndpointInfo::contact_email, "ada@example.org"}};
+  ASSERT_TRUE(endpoints_->update(created.id, change));
+  EndpointInfo expected;
+  expected.contact_email = "ada@example.org";
+  expected.user_message_link = "https://example.org/";
+  EXPECT_EQ(endpoints_->get(created.id).value().info, expected);
+  change.info = {{&EndpointInfo::contact_info, "two\nlines"}};
+  EXPECT_EQ(endpoints_->update(created.id, change).error().code, Code::kInvalid);
+}
+
+TEST_F(EndpointsTest, AMappedCollectionMayRequireAConsentAndAGuestNot) {
+  NewEndpoint wanted = request("lab");
+  wanted.requires_data_access = true;
+  const Endpoint host = endpoints_->create(wanted).value();
+  EXPECT_TRUE(endpoints_->get(host.id).value().requires_data_access);
+  NewEndpoint guest;
+  guest.display_name = "part";
+  guest.owner = "det";
+  guest.host_endpoint = host.id;
+  guest.requires_data_access = true;
+  EXPECT_EQ(endpoints_->create(guest).error().code, Code::kInvalid);
+  guest.requires_data_access = false;
+  const Endpoint made = endpoints_->create(guest).value();
+  EXPECT_FALSE(made.requires_data_access);
+  EndpointChange change;
+  change.requires_data_access = true;
+  EXPECT_EQ(endpoints_->update(made.id, change).error().code, Code::kInvalid);
+  change.requires_data_access = false;
+  EXPECT_FALSE(endpoints_->update(host.id, change).value().requires_data_access);
+}
+
 TEST_F(EndpointsTest, UpdateCannotTakeAnotherEndpointsName) {
   ASSERT_TRUE(endpoints_->create(request("lab")));
   const Endpoint other = endpoints_->create(request("scratch")).value();

@@ -107,6 +107,8 @@ Result<Response> create_share(const TransferParts& parts, const Call& call) {
     return make_error(Code::kInvalid, "host_endpoint is missing: a share is part of an endpoint");
   const auto host = visible_endpoint(parts, *call.caller, *creation.host_endpoint);
   if (!host) return refusal(call, host.error(), Situation::kEndpoint);
+  // A guest collection asks nobody any more: who makes it answers for that.
+  if (auto no = refused_without_consent(parts, call, {&*host, 1})) return *std::move(no);
   endpoints::NewEndpoint request = creation.endpoint;
   request.owner = call.caller->identity;
   request.is_public = creation.is_public;

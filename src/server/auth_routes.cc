@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/units.h"
+#include "server/error_document.h"
 #include "server/forms.h"
 
 namespace wherry::server {
@@ -44,7 +45,7 @@ Response api_error(const Request& request, unsigned status, std::string_view cod
   const json::object one = {{"status", std::to_string(status)},
                             {"id", request.request_id},
                             {"code", code},
-                            {"title", code},
+                            {"title", reason_phrase(status)},
                             {"detail", detail}};
   std::string lower(code);
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
@@ -237,6 +238,8 @@ class AuthHandlers {
     if (const auto refused = refuse_to_show_identities(request)) return *refused;
     const std::string_view id = std::string_view(request.path).substr(request.path.rfind('/') + 1);
     const auto person = is_uuid(id) ? person_of(id) : make_error(Code::kNotFound, "that is no id");
+    if (!person && person.error().code == Code::kNotFound)
+      return api_error(request, 404, "NOT_FOUND", "there is no such identity");
     if (!person) return failed(request, person.error());
     return answer({{"identity", identity_document(*person)}});
   }

@@ -111,8 +111,42 @@ Result<Wanted> scope_of(const TransferParts& parts, const Call& call) {
                     api::json_text(scope));
 }
 
+// By the kind of collection, and whether it works: all of ours do.
+Result<Wanted> kind_of(const Call& call) {
+  const std::string types = query_text(call, "filter_entity_type");
+  TRY_ASSIGN(const bool only_broken, query_flag(call, "filter_non_functional", false));
+  return Wanted([types, only_broken](const Endpoint& endpoint) {
+    const std::string type(api::entity_type(endpoint));
+    const bool is_type = types.empty() || ("," + types + ",").find("," + type + ",") != types.npos;
+    return is_type && !only_broken;
+  });
+}
+
+constexpr api::Field kOrderFields[] = {{"display_name", api::FieldKind::kText},
+                                       {"id", api::FieldKind::kId},
+                                       {"owner_id", api::FieldKind::kId}};
+
+api::Row row_of(const Endpoint& endpoint) {
+  return [&endpoint](std::string_view field) -> api::FieldValue {
+    if (field == "id") return endpoint.id;
+    if (field == "owner_id") return endpoint.owner;
+    return endpoint.display_name;
+  };
+}
+
+// What is found comes in the order of its names.
+Result<void> sort_found(const Call& call, std::vector<Endpoint>& found) {
+  TRY_ASSIGN(const auto order, api::parse_order(query_text(call, "orderby"), kOrderFields));
+  if (order.empty()) return {};
+  std::stable_sort(found.begin(), found.end(), [&order](const Endpoint& a, const Endpoint& b) {
+    return api::comes_before(order, row_of(a), row_of(b));
+  });
+  return {};
+}
+
 Result<Response> search(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const Wanted is_wanted, scope_of(parts, call));
+  TRY_ASSIGN(const Wanted is_of_kind, kind_of(call));
   TRY_ASSIGN(const Window window, window_of(call, kMostEndpoints, kMostEndpoints));
   const std::string owner = query_text(call, "filter_owner_id");
   TRY_ASSIGN(std::vector<Endpoint> found,
@@ -120,9 +154,11 @@ Result<Response> search(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(found, parts.permissions.visible(principal_of(*call.caller), std::move(found)));
   const std::string host = query_text(call, "filter_host_endpoint");
   std::erase_if(found, [&](const Endpoint& endpoint) {
-    return !is_wanted(endpoint) || (!owner.empty() && endpoint.owner != owner) ||
+    return !is_wanted(endpoint) || !is_of_kind(endpoint) ||
+           (!owner.empty() && endpoint.owner != owner) ||
            (!host.empty() && endpoint.host_endpoint != host);
   });
+  TRY(sort_found(call, found));
   if (found.size() > kMostFound) found.resize(kMostFound);
   const std::uint64_t total = found.size();
   json::array data;

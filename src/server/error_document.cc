@@ -68,10 +68,16 @@ Response auth_error(const Failure& failure, std::string_view request_id, std::st
 }
 
 Response timer_error(const Failure& failure, std::string_view, std::string_view) {
-  return {.status = failure.status,
-          .body = json::serialize(
-              api::timer_error_document(failure.status, failure.code, failure.message)),
-          .headers = failure.headers};
+  json::object body = api::timer_error_document(failure.status, failure.code, failure.message);
+  // Beside the error, as Transfer has it: clients look there for what to consent to.
+  if (!failure.required_scopes.empty()) {
+    const json::array scopes(failure.required_scopes.begin(), failure.required_scopes.end());
+    body["code"] = view(failure.code);
+    body["required_scopes"] = scopes;
+    body["authorization_parameters"] = {{"required_scopes", scopes},
+                                        {"session_message", view(failure.message)}};
+  }
+  return {.status = failure.status, .body = json::serialize(body), .headers = failure.headers};
 }
 
 std::string_view reason_phrase(unsigned status) {

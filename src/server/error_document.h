@@ -18,7 +18,7 @@ struct Failure {
   std::string message;                 // UTF-8
   std::vector<std::pair<std::string, std::string>> headers =
       {};                                         // of the answer: Allow, Retry-After
-  std::vector<std::string> required_scopes = {};  // that the token lacks; Transfer tells them
+  std::vector<std::string> required_scopes = {};  // that the token lacks; Auth does not tell
 };
 
 // A style writes a failure as the clients of one service read it. `path` as in Request; empty when

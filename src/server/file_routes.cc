@@ -136,10 +136,12 @@ Result<Response> make_symlink(const TransferParts& parts, const Call& call,
 std::vector<Route> file_routes(const TransferParts& parts) {
   const auto operation = [&parts](Method method, std::string_view pattern, std::string_view doc,
                                   Situation situation, auto function) {
-    return endpoint_route(parts, {method, pattern, doc, situation, Work::kStorage},
-                          [parts, function](const Call& call, const Endpoint& endpoint) {
-                            return function(parts, call, endpoint);
-                          });
+    return endpoint_route(
+        parts, {method, pattern, doc, situation, Work::kStorage},
+        [parts, function](const Call& call, const Endpoint& endpoint) -> Result<Response> {
+          if (auto no = refused_without_consent(parts, call, {&endpoint, 1})) return *std::move(no);
+          return function(parts, call, endpoint);
+        });
   };
   return {
       operation(Method::kGet, "/v0.10/operation/endpoint/{endpoint_id}/ls",

@@ -43,6 +43,7 @@ constexpr Migration kMigrations[] = {
      " challenge text not null, is_offline integer not null, expires integer not null,"
      " is_spent integer not null) strict, without rowid;"
      "create index auth_code_expires on auth_code (expires);"},
+    {"identity", 2, "create index auth_token_grant on auth_token (grant_id);"},
 };
 
 std::string lower(std::string_view text) {

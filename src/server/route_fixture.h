@@ -25,8 +25,8 @@ class RouteFixture : public testing::Test {
     caller_.identity = "ada";  // whose the endpoints are
   }
   TransferParts parts() {
-    return {*world_.service, *world_.endpoints, permissions_,
-            *identities_,    world_.clock,      world_.random};
+    return {*world_.service, *world_.endpoints, permissions_, *identities_,
+            world_.clock,    world_.random,     consents_};
   }
 
   struct Asked {
@@ -61,6 +61,7 @@ class RouteFixture : public testing::Test {
   endpoints::Permissions permissions_{*world_.database, *world_.endpoints, world_.clock,
                                       world_.random};
   std::unique_ptr<Identities> identities_;
+  Consents consents_{*world_.database, world_.clock};
   std::vector<Route> routes_;
   Caller caller_;
 };

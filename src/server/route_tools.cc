@@ -122,6 +122,15 @@ Response result_answer(const Call& call, std::string_view code, std::string_view
   return json_answer(api::result_document(type, code, message, context_of(call)), status);
 }
 
+std::optional<Response> refused_without_consent(const TransferParts& parts, const Call& call,
+                                                std::span<const endpoints::Endpoint> used) {
+  auto missing = missing_data_access(parts.consents, *call.caller, used);
+  if (!missing) return refusal(call, missing.error(), api::Situation::kGeneral);
+  if (missing->empty()) return std::nullopt;
+  return transfer_error(data_access_required(*std::move(missing)), call.request.request_id,
+                        call.request.path);
+}
+
 Response refusal(const Call& call, const Error& error, api::Situation situation) {
   api::HttpError http = api::http_error(error, situation);
   return transfer_error({http.status, std::move(http.code), std::move(http.message)},

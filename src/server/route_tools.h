@@ -7,6 +7,8 @@
 #include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,14 +19,12 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "endpoints/permissions.h"
+#include "server/data_access.h"
 #include "server/identities.h"
 #include "server/router.h"
 #include "tasks/local_service.h"
 
 namespace wherry::server {
-
-inline constexpr std::string_view kTransferScope =
-    "urn:globus:auth:scope:transfer.api.globus.org:all";
 
 // All outlive the routes.
 struct TransferParts {
@@ -34,6 +34,7 @@ struct TransferParts {
   Identities& identities;
   Clock& clock;
   Random& random;
+  Consents& consents;
   // Where POST /endpoint makes a directory for each; empty: it makes none.
   std::string endpoint_directory = {};
 };
@@ -97,6 +98,9 @@ Response json_answer(const boost::json::object& document, unsigned status = 200)
 Response result_answer(const Call& call, std::string_view code, std::string_view message,
                        std::string_view type = "result", unsigned status = 200);
 Response refusal(const Call& call, const Error& error, api::Situation situation);
+// The answer if one of `used` requires a consent that the caller has not given.
+std::optional<Response> refused_without_consent(const TransferParts& parts, const Call& call,
+                                                std::span<const endpoints::Endpoint> used);
 api::RequestContext context_of(const Call& call);
 
 }  // namespace wherry::server

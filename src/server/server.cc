@@ -6,6 +6,7 @@
 #include "server/access_routes.h"
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
+#include "server/consent_routes.h"
 #include "server/login_page.h"
 #include "server/manager_routes.h"
 #include "server/metrics.h"
@@ -64,6 +65,7 @@ class WholeServer : public Server {
   WholeServer(const Parts& parts, const Options& options, std::unique_ptr<SigningKey> key)
       : key_(std::move(key)),
         tokens_({parts.database, parts.clock, parts.random}),
+        consents_(parts.database, parts.clock),
         bookmarks_({parts.database, parts.clock, parts.random}),
         admin_cancels_({parts.database, parts.clock, parts.random}),
         timers_({parts.database, parts.clock, parts.random}),
@@ -92,12 +94,12 @@ class WholeServer : public Server {
   std::string markdown() const { return router_.markdown(); }
 
  private:
-  static TransferParts transfer_parts(const Parts& parts) {
-    return {parts.service,    parts.endpoints, parts.permissions,
-            parts.identities, parts.clock,     parts.random};
+  TransferParts transfer_parts(const Parts& parts) {
+    return {parts.service, parts.endpoints, parts.permissions, parts.identities,
+            parts.clock,   parts.random,    consents_};
   }
   // For timers, whose owner is not there when they run.
-  static FindEndpoint find_endpoint(const Parts& parts) {
+  FindEndpoint find_endpoint(const Parts& parts) {
     return [transfer = transfer_parts(parts)](const std::string& owner,
                                               const endpoints::EndpointId& id) {
       Caller caller;
@@ -111,13 +113,14 @@ class WholeServer : public Server {
     std::vector<Route> all = {health_route()};
     if (options.metrics != Metrics::kNobody) all.push_back(metrics_route(parts, options.metrics));
     const AuthParts auth{parts.identities, tokens_, *key_, parts.clock, parts.random};
-    for (const auto& some : {auth_routes(auth), login_routes(auth)})
+    for (const auto& some :
+         {auth_routes(auth), consent_routes(tokens_, consents_), login_routes(auth)})
       for (const AuthRoute& route : some) all.push_back(open_route(route));
     for (auto some :
          {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
           access_routes(transfer), bookmark_routes(transfer, bookmarks_), pause_routes(transfer),
           manager_routes(transfer, admin_cancels_), activation_routes(transfer),
-          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts)})})
+          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts), consents_})})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));
     return all;
@@ -154,6 +157,7 @@ class WholeServer : public Server {
   RequestMetrics request_metrics_;
   const std::unique_ptr<SigningKey> key_;
   Tokens tokens_;
+  Consents consents_;
   endpoints::Bookmarks bookmarks_;
   AdminCancels admin_cancels_;
   Timers timers_;

@@ -75,6 +75,13 @@ struct Submission {
   }
 };
 
+std::vector<EndpointId> endpoints_of(const tasks::TransferRequest& request) {
+  return {request.source_endpoint, request.target_endpoint};
+}
+std::vector<EndpointId> endpoints_of(const tasks::DeleteRequest& request) {
+  return {request.endpoint};
+}
+
 template <class Request>
 Result<Response> submit(const TransferParts& parts, const Call& call, tasks::TaskType type,
                         Result<Request> (*read)(const json::object&,
@@ -85,14 +92,13 @@ Result<Response> submit(const TransferParts& parts, const Call& call, tasks::Tas
       read(body, [&submission](const EndpointId& id) { return submission.default_directory(id); });
   if (!request) return submission.refused(request.error());
   request->owner = call.caller->identity;
-  if constexpr (std::is_same_v<Request, tasks::TransferRequest>) {
-    for (const EndpointId& id : {request->source_endpoint, request->target_endpoint})
-      if (const auto found = submission.endpoint(id); !found)
-        return submission.refused(found.error());
-  } else {
-    if (const auto found = submission.endpoint(request->endpoint); !found)
-      return submission.refused(found.error());
+  std::vector<Endpoint> used;
+  for (const EndpointId& id : endpoints_of(*request)) {
+    auto found = submission.endpoint(id);
+    if (!found) return submission.refused(found.error());
+    used.push_back(*std::move(found));
   }
+  if (auto no = refused_without_consent(parts, call, used)) return *std::move(no);
   const auto submitted = parts.service.submit(*request);
   if (!submitted) return submission.refused(submitted.error(), request->items.empty());
   return submission.answer(type, *submitted, request->submission_id);

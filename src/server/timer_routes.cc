@@ -9,6 +9,7 @@
 #include "api/errors.h"
 #include "api/json.h"
 #include "api/timer_documents.h"
+#include "server/data_access.h"
 #include "tasks/validate.h"
 
 namespace wherry::server {
@@ -49,12 +50,32 @@ Response message(std::string_view what, std::string_view id) {
 // ---- creating
 
 // What can be told now about the transfer is told now, not by the first run at night.
-Result<void> check_body(const TimerParts& parts, const Call& call, const TimerCreation& creation) {
+Result<tasks::TransferRequest> check_body(const TimerParts& parts, const Call& call,
+                                          const TimerCreation& creation) {
   TRY_ASSIGN(json::object document, api::parse_object(creation.body));
   document["submission_id"] = json::string(kNoSubmission.data(), kNoSubmission.size());
   TRY_ASSIGN(const tasks::TransferRequest request,
              timer_request(document, call.caller->identity, parts.find_endpoint));
-  return tasks::validate(request, parts.endpoints, parts.clock.now());
+  TRY(tasks::validate(request, parts.endpoints, parts.clock.now()));
+  return request;
+}
+
+// A run asks nobody, so what its endpoints require must be consented to before: by the token that
+// creates the timer.
+std::optional<Response> refused_without_consent(const TimerParts& parts, const Call& call,
+                                                const tasks::TransferRequest& request) {
+  std::vector<endpoints::Endpoint> used;
+  for (const endpoints::EndpointId& id : {request.source_endpoint, request.target_endpoint}) {
+    auto endpoint = parts.find_endpoint(call.caller->identity, id);
+    if (!endpoint) return failed(call, endpoint.error());
+    used.push_back(*std::move(endpoint));
+  }
+  auto missing = missing_data_access(parts.consents, *call.caller, used);
+  if (!missing) return failed(call, missing.error());
+  if (missing->empty()) return std::nullopt;
+  for (std::string& scope : *missing) scope = fmt::format("{}[{}]", kTimerScope, scope);
+  return timer_error(data_access_required(*std::move(missing)), call.request.request_id,
+                     call.request.path);
 }
 
 // One of the two documents that create a timer.
@@ -70,12 +91,14 @@ Response create(const TimerParts& parts, const Call& call, const Shape& shape) {
   TimerPlace place;
   const auto creation = shape.read(*document, parts.clock.now(), place);
   if (!creation) return refused(call, creation.error(), place);
-  if (const auto checked = check_body(parts, call, *creation); !checked) {
+  const auto checked = check_body(parts, call, *creation);
+  if (!checked) {
     // An endpoint that is not there is a mistake in the body, not in the address.
     const Error& error = checked.error();
     const bool is_of_body = error.code == Code::kInvalid || error.code == Code::kNotFound;
     return is_of_body ? invalid({shape.body_is_in, "body"}, error.message) : failed(call, error);
   }
+  if (auto no = refused_without_consent(parts, call, *checked)) return *std::move(no);
   const auto timer = parts.timers.create(call.caller->identity, *creation);
   return timer ? answer(201, shape.write(*timer, parts.clock.now())) : failed(call, timer.error());
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "endpoints/endpoint.h"
+#include "server/consents.h"
 #include "server/router.h"
 #include "server/timer_request.h"
 #include "server/timers.h"
@@ -21,6 +22,7 @@ struct TimerParts {
   endpoints::Endpoints& endpoints;
   Clock& clock;
   FindEndpoint find_endpoint;
+  Consents& consents;
 };
 
 // What `parts` names outlives the routes, which are safe for concurrent calls.

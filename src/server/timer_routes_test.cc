@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "server/data_access.h"
+#include "server/identities.h"
 #include "server/timer_fixture.h"
 
 namespace wherry::server {
@@ -15,7 +17,8 @@ class TimerRoutesTest : public TimerFixture {
  protected:
   void SetUp() override {
     TimerFixture::SetUp();
-    routes_ = timer_routes({*timers_, *world_.endpoints, world_.clock, find_endpoint()});
+    ASSERT_TRUE(world_.database->migrate(identity_migrations()));
+    routes_ = timer_routes({*timers_, *world_.endpoints, world_.clock, find_endpoint(), consents_});
     caller_.identity = kAda;
   }
 
@@ -52,6 +55,7 @@ class TimerRoutesTest : public TimerFixture {
                       {"body", body()}}}});
   }
 
+  Consents consents_{*world_.database, world_.clock};
   std::vector<Route> routes_;
   Caller caller_;
 };
@@ -112,6 +116,22 @@ TEST_F(TimerRoutesTest, ATimerReachesOnlyEndpointsThatExistForItsOwner) {
   const Response refused = call({Method::kPost, "/v2/timer", "", creation()});
   EXPECT_EQ(refused.status, 422u);
   EXPECT_THAT(refused.body, HasSubstr("no endpoint"));
+}
+
+TEST_F(TimerRoutesTest, ARunAsksNobodySoTheTokenMustCoverItsEndpoints) {
+  endpoints::EndpointChange change;
+  change.requires_data_access = true;
+  ASSERT_TRUE(world_.endpoints->update(world_.target, change));
+  const Response refused = call({Method::kPost, "/v2/timer", "", creation()});
+  EXPECT_EQ(refused.status, 403u);
+  const json::object answer = object(refused);
+  EXPECT_EQ(answer.at("error").at("code"), json::value("ConsentRequired"));
+  const std::string data = "https://auth.globus.org/scopes/" + world_.target + "/data_access";
+  const std::string transfer(kTransferScope);
+  EXPECT_EQ(answer.at("required_scopes"), json::value(json::array{std::string(kTimerScope) + "[" +
+                                                                  transfer + "[*" + data + "]]"}));
+  caller_.scopes = {transfer + "[" + data + "]"};
+  EXPECT_EQ(call({Method::kPost, "/v2/timer", "", creation()}).status, 201u);
 }
 
 TEST_F(TimerRoutesTest, AStrangersTimerDoesNotExist) {

@@ -203,6 +203,53 @@ TEST_F(TransferRoutesTest, AnEndpointExistsForThoseWhoAreNamedInARule) {
   EXPECT_EQ(code(ls({{"path", "/run/up"}})), "EndpointPermissionDenied");
 }
 
+TEST_F(TransferRoutesTest, AnEndpointMayAskForAConsentToItsData) {
+  endpoints::EndpointChange change;
+  change.requires_data_access = true;
+  ASSERT_TRUE(world_.endpoints->update(world_.source, change));
+  const std::string data = "https://auth.globus.org/scopes/" + world_.source + "/data_access";
+  const std::string transfer(kTransferScope);
+  for (const Response& refused : {ls({{"path", "/run"}}), submit()}) {
+    EXPECT_EQ(refused.status, 403u);
+    EXPECT_EQ(code(refused), "ConsentRequired");
+    const json::value scopes = json::array{transfer + "[*" + data + "]"};
+    EXPECT_EQ(object(refused).at("required_scopes"), scopes);
+    EXPECT_EQ(object(refused).at("authorization_parameters").at("required_scopes"), scopes);
+  }
+  // The record of the endpoint is no data.
+  EXPECT_EQ(call({.pattern = "/v0.10/endpoint/{endpoint_id}",
+                  .parameters = {{"endpoint_id", world_.source}}})
+                .status,
+            200u);
+  caller_.scopes = {transfer + "[" + data + "]"};
+  EXPECT_EQ(ls({{"path", "/run"}}).status, 200u);
+  EXPECT_EQ(submit().status, 202u);
+}
+
+TEST_F(TransferRoutesTest, WhatAnEndpointTellsOfItselfIsKept) {
+  endpoints::Role role;
+  role.endpoint = world_.source;
+  role.principal = kAda;
+  role.kind = endpoints::Role::Kind::kAdministrator;
+  ASSERT_TRUE(permissions_.create_role(role));
+  const auto ask = [&](Method method, const std::string& body) {
+    return call({.method = method,
+                 .pattern = "/v0.10/endpoint/{endpoint_id}",
+                 .parameters = {{"endpoint_id", world_.source}},
+                 .body = body});
+  };
+  EXPECT_EQ(code(ask(Method::kPut, R"({"contact_email":"ada@example.org","department":"Physics",
+                                       "info_link":null})")),
+            "Updated");
+  EXPECT_EQ(code(ask(Method::kPut, R"({"department":null,"user_message":"closed on Monday"})")),
+            "Updated");
+  const json::object told = object(ask(Method::kGet, ""));
+  EXPECT_EQ(told.at("contact_email"), "ada@example.org");
+  EXPECT_EQ(told.at("user_message"), "closed on Monday");
+  EXPECT_TRUE(told.at("department").is_null());
+  EXPECT_TRUE(told.at("info_link").is_null());
+}
+
 TEST_F(TransferRoutesTest, ASearchFindsWhatIsThereForTheCaller) {
   const auto search = [&](std::vector<std::pair<std::string, std::string>> query) {
     return call({.pattern = "/v0.10/endpoint_search", .query = std::move(query)});
@@ -212,6 +259,25 @@ TEST_F(TransferRoutesTest, ASearchFindsWhatIsThereForTheCaller) {
   EXPECT_EQ(object(search({{"filter_scope", "my-endpoints"}})).at("DATA").as_array().size(), 0u);
   EXPECT_EQ(object(search({{"filter_scope", "shared-with-me"}})).at("DATA").as_array().size(), 2u);
   EXPECT_EQ(search({{"filter_scope", "everything"}}).status, 400u);
+  const auto found = [&](const std::string& name, const std::string& value) {
+    return object(search({{"filter_scope", "shared-with-me"}, {name, value}}))
+        .at("DATA")
+        .as_array()
+        .size();
+  };
+  EXPECT_EQ(found("filter_entity_type", "GCP_mapped_collection,GCSv5_endpoint"), 2u);
+  EXPECT_EQ(found("filter_entity_type", "GCP_guest_collection"), 0u);
+  EXPECT_EQ(found("filter_non_functional", "0"), 2u);
+  EXPECT_EQ(found("filter_non_functional", "True"), 0u);
+  const auto first = [&](const std::string& order) {
+    return object(search({{"filter_scope", "shared-with-me"}, {"orderby", order}}))
+        .at("DATA")
+        .at(0)
+        .at("display_name")
+        .as_string();
+  };
+  EXPECT_NE(first("display_name"), first("display_name DESC"));
+  EXPECT_EQ(search({{"filter_fulltext", "lab"}, {"orderby", "size"}}).status, 400u);
   caller_.identity = kBob;
   EXPECT_EQ(object(search({{"filter_fulltext", "lab"}})).at("DATA").as_array().size(), 0u);
 }

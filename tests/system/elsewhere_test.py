@@ -3,9 +3,11 @@
 """Two Wherrys: one serves, the other works against it."""
 
 import base64
+import html
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -69,14 +71,17 @@ class ElsewhereTest(harness.WherryTest):
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
-    def served_endpoint(self, name):
-        """Makes an endpoint of the client at the service; answers its id and its directory."""
+    def bearer(self):
+        """What the client shows to Transfer."""
         basic = "Basic " + base64.b64encode(f"{self.client}:{self.secret}".encode()).decode()
-        token = self.ask("/v2/oauth2/token", form={"grant_type": "client_credentials", "scope": SCOPE},
-                         authorization=basic)["access_token"]
+        return "Bearer " + self.ask("/v2/oauth2/token", form={"grant_type": "client_credentials", "scope": SCOPE},
+                                    authorization=basic)["access_token"]
+
+    def served_endpoint(self, name, **more):
+        """Makes an endpoint of the client at the service; answers its id and its directory."""
         before = set(self.served.iterdir()) if self.served.exists() else set()
-        made = self.ask("/v0.10/endpoint", {"DATA_TYPE": "endpoint", "is_globus_connect": True, "display_name": name},
-                        authorization="Bearer " + token)
+        made = self.ask("/v0.10/endpoint", {"DATA_TYPE": "endpoint", "is_globus_connect": True, "display_name": name,
+                                            **more}, authorization=self.bearer())
         (directory,) = set(self.served.iterdir()) - before
         return made["id"], directory
 
@@ -137,6 +142,71 @@ class Commands(ElsewhereTest):
 
     def state(self):
         return next(self.scratch.rglob("tokens.json")).parent
+
+
+class Consents(ElsewhereTest):
+    """An endpoint asks whoever uses it to consent to that."""
+
+    def setUp(self):
+        super().setUp()
+        self.secure, files = self.served_endpoint("secure", requires_data_access=True)
+        self.write(files / "secret.txt")
+        self.scope = f"{SCOPE}[*https://auth.globus.org/scopes/{self.secure}/data_access]"
+
+    def person(self):
+        """Makes a user who may read the endpoint, and whom `wherry` works for from now on."""
+        password = self.write(self.scratch / "password", b"correct horse battery\n")
+        made = subprocess.run([system.BINARY, "user", "create", "ada@example.org", "--password-file", password,
+                               "--format", "json"], env=self.server_environment, check=True,
+                              capture_output=True, timeout=harness.TIMEOUT)
+        self.ask(f"/v0.10/endpoint/{self.secure}/access", {
+            "DATA_TYPE": "access", "principal_type": "identity", "principal": json.loads(made.stdout)["id"],
+            "path": "/", "permissions": "r"}, authorization=self.bearer())
+        del self.environment["WHERRY_CLIENT_ID"], self.environment["WHERRY_CLIENT_SECRET"]
+
+    def log_in(self, *words):
+        """Runs a command that shows a page, and does there what the person would do."""
+        process = subprocess.Popen([system.BINARY, *words, "--no-local-server"], stdin=subprocess.PIPE, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment, cwd=self.work)
+        self.addCleanup(self.end, process)
+        url = next((line.strip() for line in process.stderr if line.startswith("http")), None)
+        self.assertTrue(url, "the command shows a page")
+        told = process.communicate(self.code_of(url) + "\n", timeout=harness.TIMEOUT)
+        self.assertEqual(process.returncode, 0, told)
+
+    @staticmethod
+    def code_of(url):
+        with urllib.request.urlopen(url, timeout=60) as page:
+            cookie, text = page.headers["Set-Cookie"].split(";")[0], page.read().decode()
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+        form = {name: html.unescape(value) for name, value in hidden.items()}
+        form.update(username="ada@example.org", password="correct horse battery", decision="allow")
+        request = urllib.request.Request(url.split("?")[0], urllib.parse.urlencode(form).encode(), {"Cookie": cookie})
+        with urllib.request.urlopen(request, timeout=60) as page:
+            return re.search(r'id="code">([^<]+)<', page.read().decode())[1]
+
+    def test_a_person_is_told_the_command_to_consent_with(self):
+        self.person()
+        self.log_in("login")
+        complaint = self.refused(4, "ls", "secure:/",
+                                 says=["ConsentRequired", f"wherry session consent '{self.scope}'"])
+        self.refused(4, "stat", "secure:/secret.txt", says="wherry session consent")
+        self.refused(4, "transfer", "secure:/secret.txt", "secure:/copy", says="wherry session consent")
+        command = shlex.split(re.search(r"wherry (session consent '[^']+')", complaint)[1])
+        self.log_in(*command)
+        self.assertEqual(self.wherry("ls", "secure:/"), "secret.txt\n")
+
+    def test_a_client_consents_by_itself(self):
+        self.assertEqual(self.wherry("ls", "secure:/"), "secret.txt\n")
+
+    def test_without_the_option_nobody_is_asked(self):
+        request = urllib.request.Request(f"{self.url}/v0.10/endpoint/{self.secure}",
+                                         b'{"requires_data_access": false}', method="PUT",
+                                         headers={"Authorization": self.bearer(), "Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=60).close()
+        self.person()
+        self.log_in("login")
+        self.assertEqual(self.wherry("ls", "secure:/"), "secret.txt\n")
 
 
 class Syncs(ElsewhereTest):
