@@ -280,6 +280,27 @@ def check_docs(binary: str, accept: bool) -> Iterator[Finding]:
         elif not page.exists() or page.read_text(encoding="utf-8") != printed.stdout:
             yield Finding(shown, 0, f"is not what 'wherry {' '.join(arguments)}' prints: run "
                                     f"tools/tidy.py --docs {binary} --accept")
+        if name == "api/rest.md":
+            yield from check_compatibility(printed.stdout)
+
+
+def check_compatibility(table: str) -> Iterator[Finding]:
+    """The page that compares routes with the contract has a row for each route, and is right about which there are."""
+    row = re.compile(r"^\| (?P<routes>`[A-Z]+ /[^|]*) \| (?P<verdict>[^|]+) \|", re.M)
+    route = re.compile(r"`([A-Z]+ /\S*)`")
+    page = "docs/api/compatibility.md"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    served = {found.group(1) for found in re.finditer(r"^\| `([A-Z]+ /\S*)` \|", table, re.M)}
+    compared = set()
+    for found in row.finditer(text):
+        for name in route.findall(found["routes"]):
+            compared.add(name)
+            if (name in served) == (found["verdict"].strip() == "not there"):
+                yield Finding(page, line_of(text, found.start()),
+                              f"says '{found['verdict'].strip()}' of {name}, which is "
+                              f"{'' if name in served else 'not '}served")
+    for name in sorted(served - compared):
+        yield Finding(page, 0, f"has no row for the route {name}: say how it compares with the contract")
 
 
 CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links]

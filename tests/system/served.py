@@ -22,6 +22,11 @@ AUTH = "openid profile email urn:globus:auth:scope:auth.globus.org:view_identity
 TROUBLE = ("terminate called", "AddressSanitizer", "runtime error:", "internal error", "check failed")
 
 
+def basic(credentials: tuple[str, str]) -> str:
+    """The header of HTTP Basic for an id and a secret."""
+    return "Basic " + base64.b64encode(":".join(credentials).encode()).decode()
+
+
 class Answer:
     def __init__(self, status: int, headers, body: bytes):
         self.status, self.headers, self.body = status, headers, body
@@ -122,10 +127,10 @@ class Service:
         finally:
             connection.close()
 
-    def form(self, target: str, fields: dict, basic: tuple[str, str] | None = None) -> Answer:
+    def form(self, target: str, fields: dict, credentials: tuple[str, str] | None = None) -> Answer:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if basic:
-            headers["Authorization"] = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
+        if credentials:
+            headers["Authorization"] = basic(credentials)
         return self.request("POST", target, urllib.parse.urlencode(fields).encode(), headers)
 
     def token(self, client: tuple[str, str], scope: str) -> str:
