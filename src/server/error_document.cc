@@ -73,6 +73,7 @@ Response timer_error(const Failure& failure, std::string_view, std::string_view)
   if (!failure.required_scopes.empty()) {
     const json::array scopes(failure.required_scopes.begin(), failure.required_scopes.end());
     body["code"] = view(failure.code);
+    body["message"] = view(failure.message);
     body["required_scopes"] = scopes;
     body["authorization_parameters"] = {{"required_scopes", scopes},
                                         {"session_message", view(failure.message)}};

@@ -85,6 +85,8 @@ class Document:
         told = {self.text(name): self.value(value, name) for name, value in document.items()}
         if document.get("DATA_TYPE") == "file" and document.get("type") == "dir":
             told["size"] = "<size>"  # of a directory: the file system's affair
+        if document.get("DATA_TYPE") in ("successful_transfers", "skipped_errors"):
+            told["DATA"].sort(key=lambda row: row["destination_path"])  # in the order in which files ended
         if "dependency_path" in document:
             told["id"] = self.number("consent", document["id"])
             told["dependency_path"] = [self.number("consent", each) for each in document["dependency_path"]]

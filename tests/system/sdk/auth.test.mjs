@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Globus Auth, as the SDK and the programs that stand on it use it.
-import { auth, transfer } from '@globus/sdk';
+import * as sdk from '@globus/sdk';
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey, randomBytes, randomUUID, verify } from 'node:crypto';
 import fs from 'node:fs';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import * as world from './world.mjs';
 
+const { auth, transfer } = sdk;
 const { ok, expect, bearer, TRANSFER, VIEW_IDENTITIES } = world;
 const { token } = auth.oauth2;
 const REDIRECT = 'http://localhost:41235/back';
@@ -267,6 +268,41 @@ describe('auth', () => {
       await expect(401, auth.identities.getAll({ query: { ids: user.id } }));
       await expect(403, auth.identities.getAll(
         { query: { ids: user.id }, headers: bearer(await confidential.token(TRANSFER)) }));
+    });
+  });
+
+  describe('an endpoint that asks for a consent', () => {
+    const { errors: known, timers } = sdk;
+    const isAskedFor = async (answer) => {
+      const told = await expect(403, answer);
+      assert.ok(known.isConsentRequiredError(told), JSON.stringify(told));
+      assert.ok(known.isAuthorizationRequirementsError(told));
+      return known.toAuthorizationQueryParams(told).scope;
+    };
+    const consentsOf = async ({ id, token: buy }) => (await ok(auth.identities.consents.getAll(id,
+      { query: { all: false }, headers: bearer(await buy(VIEW_IDENTITIES)) }))).consents;
+
+    test('opens to every token of a client that has consented', async () => {
+      const person = await world.newPerson();
+      const { id } = await world.newEndpoint(person, '--data-access-consent');
+      const ls = () => transfer.fileOperations.ls(id, { query: { path: '/' }, headers: person.headers });
+      const scope = await isAskedFor(ls());
+      assert.equal(scope, `${TRANSFER}[*https://auth.globus.org/scopes/${id}/data_access]`);
+      assert.ok(!auth.utils.hasConsentForScope(await consentsOf(person), scope));
+      await person.token(scope);
+      assert.ok(auth.utils.hasConsentForScope(await consentsOf(person), scope));
+      await ok(ls());
+    });
+
+    test('must be consented to before a timer is made', async () => {
+      const person = await world.newPerson();
+      const { id } = await world.newEndpoint(person, '--data-access-consent');
+      const timer = { timer_type: 'transfer', name: 'nightly', schedule: { type: 'once' }, body: {
+        DATA_TYPE: 'transfer', source_endpoint: id, destination_endpoint: id,
+        DATA: [{ DATA_TYPE: 'transfer_item', source_path: '/a', destination_path: '/b' }] } };
+      const create = async (token) => timers.timer.create({ payload: { timer }, headers: bearer(token) });
+      const scope = await isAskedFor(create(await person.token(world.TIMERS)));
+      await expect(201, create(await person.token(scope)));
     });
   });
 });
