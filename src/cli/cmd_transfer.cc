@@ -212,8 +212,7 @@ Result<int> transfer(Context& context, const Arguments& arguments) {
     show_request(context, request);
     return kExitDone;
   }
-  TRY_ASSIGN(tasks::TransferService * service, context.service());
-  TRY_ASSIGN(const tasks::Submitted submitted, service->submit(request));
+  TRY_ASSIGN(const tasks::Submitted submitted, submit_request(context, request));
   return follow_submitted(context, submitted, where_to_run(arguments));
 }
 

@@ -70,6 +70,23 @@ Result<void> fill_request(Context& context, const Arguments& arguments, Request&
   return {};
 }
 
+template <class Request>
+Result<tasks::Submitted> submit_request(Context& context, const Request& request) {
+  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  auto submitted = service->submit(request);
+  if (submitted || submitted.error().retry != Retry::kLater) return submitted;
+  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
+  if (!elsewhere) return submitted;
+  Error lost = std::move(submitted).error();
+  lost.message += fmt::format(
+      "; whether the task was accepted is not known: to submit it once and not twice, repeat the"
+      " command with --submission-id {}",
+      request.submission_id);
+  return lost;
+}
+
+template Result<tasks::Submitted> submit_request(Context&, const tasks::TransferRequest&);
+template Result<tasks::Submitted> submit_request(Context&, const tasks::DeleteRequest&);
 template Result<void> fill_request(Context&, const Arguments&, tasks::TransferRequest&);
 template Result<void> fill_request(Context&, const Arguments&, tasks::DeleteRequest&);
 

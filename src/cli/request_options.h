@@ -21,6 +21,12 @@ Result<void> fill_request(Context& context, const Arguments& arguments, Request&
 extern template Result<void> fill_request(Context&, const Arguments&, tasks::TransferRequest&);
 extern template Result<void> fill_request(Context&, const Arguments&, tasks::DeleteRequest&);
 
+// Submits it. Where an answer can be lost, the error says how to go on without a second task.
+template <class Request>
+Result<tasks::Submitted> submit_request(Context& context, const Request& request);
+extern template Result<tasks::Submitted> submit_request(Context&, const tasks::TransferRequest&);
+extern template Result<tasks::Submitted> submit_request(Context&, const tasks::DeleteRequest&);
+
 RunWhere where_to_run(const Arguments& arguments);
 
 // "the file 'lab:/a' …": refuses the root, which no task deletes.

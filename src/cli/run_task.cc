@@ -159,8 +159,10 @@ void take_counts(const tasks::Counts& counts, engine::Progress& progress) {
 }
 
 // Until the task has ended, with its counters now and then.
-Result<Task> wait_elsewhere(tasks::TransferService& service, const tasks::TaskId& id,
+Result<Task> wait_elsewhere(tasks::TransferService& whole, const tasks::TaskId& id,
                             engine::Progress& progress, const std::stop_token& stop) {
+  const std::unique_ptr<tasks::TransferService> stoppable = whole.until(stop);
+  tasks::TransferService& service = stoppable ? *stoppable : whole;
   for (;;) {
     auto ended = service.wait(id, kLookEvery, stop);
     if (ended || ended.error().code != Code::kTimeout) return ended;

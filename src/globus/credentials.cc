@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/json.h"
 #include "base/path.h"
+#include "globus/documents_only.h"
 
 namespace wherry::globus {
 namespace {
@@ -65,10 +66,14 @@ Result<std::optional<ClientSecret>> client_of(const Environment& environment) {
 
 Sent send_with_retries(const Network& network, const HttpRequest& request,
                        const std::stop_token& stop) {
+  int times_sent = 0;
   for (int attempt = 1;; ++attempt) {
     auto outcome = network.http.send(request, stop);
+    times_sent += outcome ? outcome->times_sent : 1;
     const auto wait = wait_before_retry(network.retry, attempt, outcome, network.random);
-    if (!wait || !network.clock.sleep(*wait, stop)) return {std::move(outcome), attempt};
+    if (!wait) return {std::move(outcome), times_sent};
+    if (!network.clock.sleep(*wait, stop))
+      return {make_error(Code::kCancelled, "the request was stopped"), times_sent};
   }
 }
 
@@ -81,7 +86,9 @@ Result<std::string> post_form(const Network& network, const std::string& url, co
     request.headers.emplace_back("Authorization",
                                  "Basic " + base64(client->id + ":" + client->secret));
   }
-  TRY_ASSIGN(HttpAnswer answer, send_with_retries(network, request, stop).outcome, "POST {}", url);
+  DocumentsOnly documents(network.http);
+  const Network asked{documents, network.clock, network.random, network.retry};
+  TRY_ASSIGN(HttpAnswer answer, send_with_retries(asked, request, stop).outcome, "POST {}", url);
   if (answer.status >= 300) return refused(answer).with_context("POST " + url);
   return std::move(answer.body);
 }
@@ -113,6 +120,26 @@ Error Credentials::login_needed(std::string_view why) const {
   return make_error(Code::kLoginNeeded, "{} at {}; log in with: wherry login", why, parts_.auth);
 }
 
+// Another Wherry exchanges a refresh token once: asked for a second time, it looks stolen, and all
+// that came with it ends. If the answer was lost, asking again must be known as the same exchange.
+// So that gets a name, which is stored before the first request: for this process or another.
+Result<void> Credentials::name_refresh(std::string_view rejected,
+                                       const std::string& resource_server,
+                                       const std::stop_token& stop) {
+  if (parts_.client) return {};
+  const auto change = [&](Login& login) -> Result<void> {
+    const auto found = login.tokens.find(resource_server);
+    // Where Wherry could not register itself is no Wherry: there nothing unusual is sent.
+    if (found == login.tokens.end() || login.client_secret.empty()) return {};
+    Token& token = found->second;
+    const bool is_good = is_fresh(token) && token.access != rejected;
+    if (is_good || token.refresh.empty() || !token.refreshing.empty()) return {};
+    token.refreshing = new_uuid(parts_.network.random);
+    return {};
+  };
+  return parts_.store.update(key(), change, stop);
+}
+
 // Called with the store locked.
 Result<void> Credentials::refresh(Login& login, const std::string& resource_server,
                                   const std::stop_token& stop) {
@@ -128,6 +155,7 @@ Result<void> Credentials::refresh(Login& login, const std::string& resource_serv
     return login_needed("nobody is logged in");
   } else {
     form = {{"grant_type", "refresh_token"}, {"refresh_token", old.refresh}};
+    if (!old.refreshing.empty()) form.emplace_back("attempt", old.refreshing);
     if (login.client_secret.empty()) {
       form.emplace_back("client_id", login.client_id);
     } else {
@@ -170,6 +198,7 @@ Result<std::string> Credentials::token_instead_of(std::string_view rejected,
     access = login.tokens[server].access;
     return {};
   };
+  TRY(name_refresh(rejected, server, stop));
   TRY(parts_.store.update(key(), change, stop));
   return access;
 }

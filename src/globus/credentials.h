@@ -43,7 +43,7 @@ struct Network {
 // Sends until the outcome is final; waits in between.
 struct Sent {
   Result<HttpAnswer> outcome;
-  int attempts = 1;
+  int times_sent = 1;  // in all: more than once may have been done more than once
 };
 Sent send_with_retries(const Network& network, const HttpRequest& request,
                        const std::stop_token& stop);
@@ -80,6 +80,8 @@ class Credentials {
 
  private:
   bool is_fresh(const Token& token) const;
+  Result<void> name_refresh(std::string_view rejected, const std::string& resource_server,
+                            const std::stop_token& stop);
   Result<void> refresh(Login& login, const std::string& resource_server,
                        const std::stop_token& stop);
   Error login_needed(std::string_view why) const;

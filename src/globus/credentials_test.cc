@@ -33,10 +33,14 @@ class CredentialsTest : public server::AuthFixture {
   }
 
   server::Response answer(const server::Request& request) {
-    if (auth_is_away_ && request.path == "/v2/oauth2/token") return ScriptedServer::json("{}", 503);
+    const bool is_for_token = request.path == "/v2/oauth2/token";
+    if (auth_is_away_ && is_for_token) return ScriptedServer::json("{}", 503);
     for (const server::AuthRoute& route : routes_) {
-      if (route.method == request.method && route.pattern == request.path)
-        return route.run(request);
+      if (route.method != request.method || route.pattern != request.path) continue;
+      server::Response done = route.run(request);
+      if (!is_for_token || answers_to_lose_ == 0) return done;
+      --answers_to_lose_;
+      return ScriptedServer::json("<html>", answers_to_lose_ % 2 == 0 ? 200 : 502);
     }
     if (request.path != "/v0.10/submission_id") return ScriptedServer::json("{}", 404);
     const auto token = server::bearer_token(request);
@@ -78,6 +82,7 @@ class CredentialsTest : public server::AuthFixture {
   std::vector<server::AuthRoute> routes_;
   bool auth_is_away_ = false;
   bool refuses_all_ = false;
+  int answers_to_lose_ = 0;  // of requests for tokens, after they were done
   std::unique_ptr<ScriptedServer> service_;
 };
 
@@ -147,6 +152,28 @@ TEST_F(CredentialsTest, RefreshingGoesOnForLongCampaigns) {
     ASSERT_TRUE(token) << "day " << day << ": " << token.error().message;
     EXPECT_TRUE(tokens_->inspect(*token)->is_active);
   }
+}
+
+TEST_F(CredentialsTest, ALoginOutlivesLostAnswersAndTheProcessThatLostThem) {
+  Credentials mine = credentials();
+  log_in(mine);
+  now_.advance(std::chrono::hours(48));
+  clock_.advance(std::chrono::hours(48));
+  answers_to_lose_ = 2;
+  const auto token = mine.token(kTransferServer, {});
+  ASSERT_TRUE(token) << token.error().message;
+  EXPECT_TRUE(tokens_->inspect(*token)->is_active);
+  // Now no attempt of this process hears anything, though each is done; another process goes on.
+  now_.advance(std::chrono::hours(48));
+  clock_.advance(std::chrono::hours(48));
+  answers_to_lose_ = RetryPolicy().attempts;
+  EXPECT_EQ(mine.token(kTransferServer, {}).error().retry, Retry::kLater);
+  EXPECT_EQ(answers_to_lose_, 0);
+  const auto later = credentials().token(kTransferServer, {});
+  ASSERT_TRUE(later) << later.error().message;
+  EXPECT_TRUE(tokens_->inspect(*later)->is_active);
+  EXPECT_EQ(store_.find(mine.key()).value()->tokens.at(std::string(kTransferServer)).refreshing,
+            "");
 }
 
 TEST_F(CredentialsTest, ARevokedLoginIsSaidToBeOneAndALaterLoginIsSeen) {

@@ -32,13 +32,62 @@ constexpr std::size_t kEndpointsInAll = 1000;  // how far it lets one page
 
 std::string number(std::size_t value) { return fmt::format("{}", value); }
 
+struct TaskRows {
+  std::string filter;  // as api/filter.h writes it; empty: all
+  std::size_t limit = 0;
+  std::size_t offset = 0;
+  bool once = false;  // as of a Call
+};
+
+Result<api::OffsetRows<tasks::Task>> task_list(RestClient& rest, const TaskRows& rows,
+                                               std::stop_token stop) {
+  Call call{"GET", "/v0.10/task_list"};
+  call.query = {{"limit", number(rows.limit)},
+                {"offset", number(rows.offset)},
+                {"orderby", "request_time DESC"}};
+  if (!rows.filter.empty()) call.query.emplace_back("filter", rows.filter);
+  call.once = rows.once;
+  TRY_ASSIGN(const json::object answer, rest.call(call, std::move(stop)));
+  return api::read_task_list(answer);
+}
+
+// For the watcher, which asks again by itself.
+Result<std::vector<tasks::Task>> look_at(RestClient& rest, const std::vector<TaskId>& ids,
+                                         std::stop_token stop) {
+  tasks::TaskFilter filter;
+  filter.ids = ids;
+  TaskRows rows;
+  TRY_ASSIGN(rows.filter, api::task_filter_text(filter));
+  rows.limit = ids.size();
+  rows.once = true;
+  TRY_ASSIGN(auto page, task_list(rest, rows, std::move(stop)));
+  return std::move(page.rows);
+}
+
+// What a service and its views (until()) have in common.
+struct Shared {
+  Shared(std::string address, Credentials& credentials, Clock& clock)
+      : rest(std::move(address), credentials),
+        watcher([this](const std::vector<TaskId>& ids,
+                       std::stop_token stop) { return look_at(rest, ids, std::move(stop)); },
+                clock) {}
+
+  RestClient rest;
+  std::mutex mutex;
+  std::map<EndpointId, std::string> homes GUARDED_BY(mutex);
+  TaskWatcher watcher;  // ends first: it asks through the others
+};
+
 class GlobusService : public tasks::TransferService {
  public:
-  GlobusService(std::string address, Credentials& credentials, Clock& clock)
-      : rest_(std::move(address), credentials),
-        watcher_([this](const std::vector<TaskId>& ids,
-                        std::stop_token stop) { return look_at(ids, std::move(stop)); },
-                 clock) {}
+  explicit GlobusService(std::unique_ptr<Shared> shared)
+      : own_(std::move(shared)), shared_(*own_), rest_(shared_.rest) {}
+  GlobusService(Shared& shared, std::stop_token stop)
+      : shared_(shared), rest_(shared_.rest), stop_(std::move(stop)) {}
+
+  std::unique_ptr<tasks::TransferService> until(std::stop_token stop) override {
+    return std::make_unique<GlobusService>(shared_, std::move(stop));
+  }
 
   Result<tasks::SubmissionId> new_submission_id() override {
     TRY_ASSIGN(const json::object answer, get("/v0.10/submission_id"));
@@ -61,11 +110,13 @@ class GlobusService : public tasks::TransferService {
   }
 
   Result<std::vector<tasks::Task>> tasks(const tasks::TaskFilter& filter) override {
-    TRY_ASSIGN(const std::string text, api::task_filter_text(filter));
+    TaskRows wanted;
+    TRY_ASSIGN(wanted.filter, api::task_filter_text(filter));
     std::vector<tasks::Task> found;
     while (found.size() < filter.limit) {
-      const std::size_t limit = std::min(kRowsAtOnce, filter.limit - found.size());
-      TRY_ASSIGN(auto page, task_list(text, limit, filter.offset + found.size(), {}, Often::kYes));
+      wanted.limit = std::min(kRowsAtOnce, filter.limit - found.size());
+      wanted.offset = filter.offset + found.size();
+      TRY_ASSIGN(auto page, task_list(rest_, wanted, stop_));
       const bool is_last = page.rows.empty();
       for (tasks::Task& task : page.rows) found.push_back(std::move(task));
       if (is_last || filter.offset + found.size() >= page.total) break;
@@ -74,10 +125,17 @@ class GlobusService : public tasks::TransferService {
   }
 
   Result<void> cancel(const TaskId& id) override {
-    TRY_ASSIGN(const json::object answer, post(of_task(id, "/cancel")));
+    int times_sent = 0;
+    TRY_ASSIGN(const json::object answer,
+               rest_.call({"POST", of_task(id, "/cancel")}, stop_, &times_sent));
     std::string code;
     TRY(api::Members(answer).get("code", code));
     if (code != "TaskComplete") return {};
+    // Perhaps it has ended because it was asked to, the first time.
+    if (times_sent > 1) {
+      TRY_ASSIGN(const tasks::Task ended, task(id));
+      if (ended.fatal_error && ended.fatal_error->code == "CANCELED") return {};
+    }
     return make_error(Code::kConflict, "task {} has ended already", id);
   }
 
@@ -88,7 +146,7 @@ class GlobusService : public tasks::TransferService {
 
   Result<void> update(const TaskId& id, const tasks::TaskChange& change) override {
     const json::object document = api::task_change_document(change);
-    return done(rest_.call({"PUT", of_task(id), {}, &document}, {}));
+    return done(rest_.call({"PUT", of_task(id), {}, &document}, stop_));
   }
 
   Result<std::vector<tasks::Event>> events(const TaskId& id, std::size_t limit,
@@ -133,7 +191,7 @@ class GlobusService : public tasks::TransferService {
   }
 
   Result<tasks::Task> wait(const TaskId& id, Duration timeout, std::stop_token stop) override {
-    return watcher_.wait(id, timeout, std::move(stop));
+    return shared_.watcher.wait(id, timeout, std::move(stop));
   }
 
   Result<Endpoint> endpoint(std::string_view name_or_id) override {
@@ -191,16 +249,16 @@ class GlobusService : public tasks::TransferService {
   }
 
   Result<void> make_directory(const EndpointId& endpoint, const RelPath& path) override {
-    int attempts = 0;
-    auto made = operate(endpoint, "/mkdir", api::make_directory_document(path), attempts);
-    if (!made && attempts > 1 && made.error().code == Code::kAlreadyExists) return {};
+    int times_sent = 0;
+    auto made = operate(endpoint, "/mkdir", api::make_directory_document(path), times_sent);
+    if (!made && times_sent > 1 && made.error().code == Code::kAlreadyExists) return {};
     return made;
   }
 
   Result<void> rename(const EndpointId& endpoint, const RelPath& from, const RelPath& to) override {
-    int attempts = 0;
-    auto renamed = operate(endpoint, "/rename", api::rename_document({from, to}), attempts);
-    if (renamed || attempts == 1) return renamed;
+    int times_sent = 0;
+    auto renamed = operate(endpoint, "/rename", api::rename_document({from, to}), times_sent);
+    if (renamed || times_sent == 1) return renamed;
     const auto old_one = stat(endpoint, from);
     const bool is_gone = !old_one && old_one.error().code == Code::kNotFound;
     return is_gone && stat(endpoint, to) ? Result<void>() : renamed;
@@ -208,10 +266,10 @@ class GlobusService : public tasks::TransferService {
 
   Result<void> make_symlink(const EndpointId& endpoint, const RelPath& path,
                             std::string_view target) override {
-    int attempts = 0;
-    auto made =
-        operate(endpoint, "/symlink", api::symlink_document({path, std::string(target)}), attempts);
-    if (made || attempts == 1 || made.error().code != Code::kAlreadyExists) return made;
+    int times_sent = 0;
+    auto made = operate(endpoint, "/symlink", api::symlink_document({path, std::string(target)}),
+                        times_sent);
+    if (made || times_sent == 1 || made.error().code != Code::kAlreadyExists) return made;
     const auto there = stat(endpoint, path);
     return there && there->is_link && there->link_target == target ? Result<void>() : made;
   }
@@ -232,41 +290,19 @@ class GlobusService : public tasks::TransferService {
   }
 
   Result<json::object> get(std::string path, Fields query = {}) {
-    return rest_.call({"GET", std::move(path), std::move(query)}, {});
+    return rest_.call({"GET", std::move(path), std::move(query)}, stop_);
   }
-  Result<json::object> post(std::string path) { return rest_.call({"POST", std::move(path)}, {}); }
   Result<json::object> post(std::string path, const json::object& document) {
-    return rest_.call({"POST", std::move(path), {}, &document}, {});
+    return rest_.call({"POST", std::move(path), {}, &document}, stop_);
   }
   static Result<void> done(Result<json::object> answer) {
     if (!answer) return std::move(answer).error();
     return {};
   }
   Result<void> operate(const EndpointId& endpoint, std::string_view operation,
-                       const json::object& document, int& attempts) {
-    return done(rest_.call({"POST", of_files(endpoint, operation), {}, &document}, {}, &attempts));
-  }
-
-  enum class Often { kNo, kYes };
-  Result<api::OffsetRows<tasks::Task>> task_list(const std::string& filter, std::size_t limit,
-                                                 std::size_t offset, std::stop_token stop,
-                                                 Often often) {
-    Call call{"GET", "/v0.10/task_list"};
-    call.query = {
-        {"limit", number(limit)}, {"offset", number(offset)}, {"orderby", "request_time DESC"}};
-    if (!filter.empty()) call.query.emplace_back("filter", filter);
-    call.once = often == Often::kNo;
-    TRY_ASSIGN(const json::object answer, rest_.call(call, std::move(stop)));
-    return api::read_task_list(answer);
-  }
-
-  // For the watcher, which asks again by itself.
-  Result<std::vector<tasks::Task>> look_at(const std::vector<TaskId>& ids, std::stop_token stop) {
-    tasks::TaskFilter filter;
-    filter.ids = ids;
-    TRY_ASSIGN(const std::string text, api::task_filter_text(filter));
-    TRY_ASSIGN(auto page, task_list(text, ids.size(), 0, std::move(stop), Often::kNo));
-    return std::move(page.rows);
+                       const json::object& document, int& times_sent) {
+    return done(
+        rest_.call({"POST", of_files(endpoint, operation), {}, &document}, stop_, &times_sent));
   }
 
   Result<Endpoint> endpoint_by_name(std::string_view name) {
@@ -294,30 +330,38 @@ class GlobusService : public tasks::TransferService {
     if (said.starts_with('/') && !api::is_below_default_directory(said) &&
         said.find('{') == said.npos)
       return endpoint;
-    const std::lock_guard lock(mutex_);
-    auto known = homes_.find(endpoint.id);
-    if (known == homes_.end()) known = homes_.emplace(endpoint.id, find_home(endpoint.id)).first;
-    endpoint.default_directory = known->second;
+    const std::lock_guard lock(shared_.mutex);
+    const auto known = shared_.homes.find(endpoint.id);
+    if (known != shared_.homes.end()) {
+      endpoint.default_directory = known->second;
+      return endpoint;
+    }
+    const auto home = find_home(endpoint.id);
+    endpoint.default_directory = home ? *home : std::string();
+    // What could not be asked now can perhaps be later.
+    const bool is_away =
+        !home && (home.error().retry == Retry::kLater || home.error().code == Code::kCancelled);
+    if (!is_away) shared_.homes.emplace(endpoint.id, endpoint.default_directory);
     return endpoint;
   }
 
-  std::string find_home(const EndpointId& endpoint) {
-    const auto answer = get(of_files(endpoint, "/ls"), {{"limit", "1"}});
-    if (!answer) return {};
+  // Empty: the service does not tell.
+  Result<std::string> find_home(const EndpointId& endpoint) {
+    TRY_ASSIGN(const json::object answer, get(of_files(endpoint, "/ls"), {{"limit", "1"}}));
     for (const std::string_view name : {"absolute_path", "path"}) {
       std::string path;
-      if (!api::Members(*answer).get(name, path)) continue;
+      if (!api::Members(answer).get(name, path)) continue;
       path = api::decode_bytes(path);
       while (path.ends_with('/')) path.pop_back();
       if (path.starts_with('/') && !api::is_below_default_directory(path)) return path;
     }
-    return {};
+    return std::string();
   }
 
-  RestClient rest_;
-  std::mutex mutex_;
-  std::map<EndpointId, std::string> homes_ GUARDED_BY(mutex_);
-  TaskWatcher watcher_;  // ends first: it asks through the others
+  const std::unique_ptr<Shared> own_;  // null in a view, which the service outlives
+  Shared& shared_;
+  RestClient& rest_;
+  const std::stop_token stop_;
 };
 
 }  // namespace
@@ -325,7 +369,8 @@ class GlobusService : public tasks::TransferService {
 std::unique_ptr<tasks::TransferService> make_globus_service(std::string address,
                                                             Credentials& credentials,
                                                             Clock& clock) {
-  return std::make_unique<GlobusService>(std::move(address), credentials, clock);
+  return std::make_unique<GlobusService>(
+      std::make_unique<Shared>(std::move(address), credentials, clock));
 }
 
 }  // namespace wherry::globus

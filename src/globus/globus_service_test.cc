@@ -214,6 +214,48 @@ TEST_F(GlobusServiceTest, CancellingWhatHasEndedIsAConflict) {
   EXPECT_EQ(service_->cancel(kTask).error().code, Code::kConflict);
 }
 
+TEST_F(GlobusServiceTest, ACancelWhoseAnswerWasLostHasCancelled) {
+  int times = 0;
+  routes_[fmt::format("POST /v0.10/task/{}/cancel", kTask)] = [&](const Request&) {
+    return ++times == 1 ? ScriptedServer::json("<html>", 502)
+                        : ScriptedServer::json(R"({"code":"TaskComplete","message":"x"})");
+  };
+  const std::string task = fmt::format("GET /v0.10/task/{}", kTask);
+  on(task, task_document("FAILED", R"(,"fatal_error":{"code":"CANCELED","description":"x"})"));
+  EXPECT_TRUE(service_->cancel(kTask));
+  times = 0;
+  on(task, task_document("SUCCEEDED"));
+  EXPECT_EQ(service_->cancel(kTask).error().code, Code::kConflict) << "it was quicker";
+}
+
+TEST_F(GlobusServiceTest, AStopEndsACallThatWaitsToBeRepeated) {
+  // Nobody turns this clock: without the stop the call would wait for ever.
+  FakeClock still(TimePoint(std::chrono::seconds(1'700'000'000)), FakeClock::Sleepers::kBlock);
+  Credentials waiting({{*http_, still, random_, {}}, store_, "http://auth", {}});
+  const auto service = make_globus_service(server_.url(), waiting, still);
+  std::stop_source stop;
+  const auto view = service->until(stop.get_token());
+  ASSERT_NE(view, nullptr);
+  routes_["GET /v0.10/submission_id"] = [&](const Request&) {
+    stop.request_stop();
+    return ScriptedServer::json("{}", 503);
+  };
+  EXPECT_EQ(view->new_submission_id().error().code, Code::kCancelled);
+  EXPECT_EQ(view->task(kTask).error().code, Code::kCancelled);
+  on("GET /v0.10/submission_id", R"({"value":"44444444-4444-4444-8444-444444444444"})");
+  EXPECT_TRUE(service->new_submission_id()) << "only the view was stopped";
+}
+
+TEST_F(GlobusServiceTest, AHomeThatCouldNotBeAskedForIsAskedForAgain) {
+  on(fmt::format("GET /v0.10/endpoint/{}", kEndpoint),
+     fmt::format(R"({{"id":"{}","display_name":"lab","default_directory":null}})", kEndpoint));
+  const std::string ls = fmt::format("GET /v0.10/operation/endpoint/{}/ls", kEndpoint);
+  on(ls, R"({"code":"ExternalError.DirListingFailed.GCDisconnected","message":"offline"})", 502);
+  EXPECT_EQ(service_->endpoint(kEndpoint)->default_directory, "");
+  on(ls, R"({"path":"/home/ada/","DATA":[]})");
+  EXPECT_EQ(service_->endpoint(kEndpoint)->default_directory, "/home/ada");
+}
+
 TEST_F(GlobusServiceTest, OutcomesAreKnownByTheirPaths) {
   const std::string task = fmt::format("GET /v0.10/task/{}", kTask);
   on(task + "/successful_transfers",

@@ -46,6 +46,7 @@ struct Exchange {
   std::size_t max_body = 0;
   bool is_too_large = false;
   curl_off_t bytes = 0;  // in both directions, so far
+  int times_sent = 0;
 };
 
 std::size_t take_body(char* data, std::size_t size, std::size_t count, void* pointer) {
@@ -62,6 +63,13 @@ std::size_t take_body(char* data, std::size_t size, std::size_t count, void* poi
 int take_progress(void* pointer, curl_off_t, curl_off_t down, curl_off_t, curl_off_t up) {
   static_cast<Exchange*>(pointer)->bytes = down + up;
   return 0;
+}
+
+// The library sends a request again by itself if the connection, an old one, breaks before a byte
+// of the answer has come.
+int count_request(void* pointer, char*, char*, int, int) {
+  ++static_cast<Exchange*>(pointer)->times_sent;
+  return CURL_PREREQFUNC_OK;
 }
 
 Error transport_error(CURLcode code, const char* details) {
@@ -154,6 +162,8 @@ class CurlClient : public HttpClient {
     set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_XFERINFOFUNCTION, &take_progress);
     set(CURLOPT_XFERINFODATA, &exchange);
+    set(CURLOPT_PREREQFUNCTION, &count_request);
+    set(CURLOPT_PREREQDATA, &exchange);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(silence_ms()));
     set(CURLOPT_SSL_VERIFYPEER, options_.verify ? 1L : 0L);
     set(CURLOPT_SSL_VERIFYHOST, options_.verify ? 2L : 0L);
@@ -177,7 +187,7 @@ class CurlClient : public HttpClient {
       return make_error(Code::kCorrupt, "the answer has more than {} bytes", options_.max_answer);
     }
     if (*done != CURLE_OK) return transport_error(*done, details);
-    return answer_of(easy, std::move(exchange.body));
+    return answer_of(easy, std::move(exchange));
   }
 
   // Until the exchange has ended, is stopped, or nothing has moved for too long.
@@ -212,9 +222,10 @@ class CurlClient : public HttpClient {
     return message->data.result;
   }
 
-  static HttpAnswer answer_of(CURL* easy, std::string body) {
+  static HttpAnswer answer_of(CURL* easy, Exchange exchange) {
     HttpAnswer answer;
-    answer.body = std::move(body);
+    answer.body = std::move(exchange.body);
+    answer.times_sent = exchange.times_sent;
     long status = 0;
     ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     answer.status = static_cast<unsigned>(status);

@@ -27,6 +27,9 @@ struct HttpAnswer {
   unsigned status = 0;
   std::string body;
   std::optional<Duration> retry_after;  // of the header, a date counted from now
+  // More than once if a connection that was used again broke before the answer: then the service
+  // may have acted more than once.
+  int times_sent = 1;
 };
 
 // Safe for concurrent calls.

@@ -60,6 +60,19 @@ TEST(HttpClient, AnAnswerThatEndsEarlyIsNoAnswer) {
   }
 }
 
+TEST(HttpClient, SaysHowOftenARequestWentOut) {
+  const std::string good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+  // The first connection is kept, and breaks when it is used again.
+  BrokenServer service(std::vector<std::vector<std::string>>{{good, ""}, {good}});
+  const auto client = make_http_client({});
+  const auto first = client->send({"POST", service.url(), {}, "x"}, {});
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->times_sent, 1);
+  const auto second = client->send({"POST", service.url(), {}, "x"}, {});
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->times_sent, 2);
+}
+
 TEST(HttpClient, AnAnswerThatIsTooLargeIsCutOff) {
   ScriptedServer service(
       [](const server::Request&) { return ScriptedServer::json(std::string(5000, 'x')); });

@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/json.h"
 #include "base/hash.h"
+#include "globus/documents_only.h"
 
 namespace wherry::globus {
 namespace {
@@ -40,11 +41,12 @@ Result<json::object> ask(const Network& network, HttpRequest request, const std:
   request.headers.emplace_back("Accept", "application/json");
   if (!request.body.empty()) request.headers.emplace_back("Content-Type", "application/json");
   const std::string what = request.method + " " + request.url;
-  TRY_ASSIGN(const HttpAnswer answer, send_with_retries(network, request, stop).outcome, "{}",
-             what);
+  DocumentsOnly documents(network.http);
+  const Network asked{documents, network.clock, network.random, network.retry};
+  TRY_ASSIGN(const HttpAnswer answer, send_with_retries(asked, request, stop).outcome, "{}", what);
   if (answer.status >= 300)
     return api::error_from_answer(answer.status, answer.body).with_context(what);
-  return api::parse_object(answer.body);
+  return documents.take();
 }
 
 }  // namespace

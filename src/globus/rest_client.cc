@@ -6,34 +6,12 @@
 #include "api/errors.h"
 #include "api/json.h"
 #include "base/path.h"
+#include "globus/documents_only.h"
 
 namespace wherry::globus {
 namespace {
 
 namespace json = boost::json;
-
-// An answer cut short, or a proxy's page under a good status, is no answer at all: it is asked for
-// again like one that never came.
-class DocumentsOnly : public HttpClient {
- public:
-  explicit DocumentsOnly(HttpClient& inner) : inner_(inner) {}
-  Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) override {
-    auto answer = inner_.send(request, std::move(stop));
-    if (!answer || answer->status >= 300) return answer;
-    auto parsed = api::parse_object(answer->body);
-    if (!parsed) {
-      return make_error(Code::kUnavailable, "the service answered {}, but {}", answer->status,
-                        parsed.error().message);
-    }
-    document = std::move(parsed).value();
-    return answer;
-  }
-
-  json::object document;  // of the last good answer
-
- private:
-  HttpClient& inner_;
-};
 
 // The scopes that a refusal for want of consent names.
 std::string required_scopes(std::string_view body) {
@@ -66,25 +44,26 @@ Sent RestClient::send(const Call& call, const std::string& body, const std::stri
   RetryPolicy policy = network.retry;
   if (call.once) policy.attempts = 1;
   Sent sent = send_with_retries({documents, network.clock, network.random, policy}, request, stop);
-  document = std::move(documents.document);
+  document = documents.take();
   return sent;
 }
 
-Result<json::object> RestClient::call(const Call& call, std::stop_token stop, int* attempts) {
+Result<json::object> RestClient::call(const Call& call, std::stop_token stop, int* times_sent) {
   const std::string what = fmt::format("{} {}{}", call.method, address_, call.path);
   const std::string body = call.document != nullptr ? api::to_text(*call.document) : std::string();
   TRY_ASSIGN(std::string token, credentials_.token(kTransferServer, stop));
-  int sent_times = 0;
+  int sent_so_far = 0;
   bool has_renewed = false;
   bool has_consented = false;
   for (;;) {
     json::object document;
     const Sent sent = send(call, body, token, stop, document);
-    sent_times += sent.attempts;
-    if (attempts != nullptr) *attempts = sent_times;
+    sent_so_far += sent.times_sent;
+    if (times_sent != nullptr) *times_sent = sent_so_far;
     if (!sent.outcome) return Error(sent.outcome.error()).with_context(what);
     const HttpAnswer& answer = *sent.outcome;
     if (answer.status < 300) return document;
+    if (answer.status == 401 || answer.status == 403) --sent_so_far;  // it has done nothing
     if (answer.status == 401 && !has_renewed) {
       has_renewed = true;
       TRY_ASSIGN(token, credentials_.token_instead_of(token, kTransferServer, stop));

@@ -28,9 +28,10 @@ class RestClient {
   RestClient(std::string address, Credentials& credentials)
       : address_(std::move(address)), credentials_(credentials) {}
 
-  // The document of the answer. `attempts`, if given, is told how often was asked: an operation
-  // that was sent twice may have been done by the first.
-  Result<boost::json::object> call(const Call& call, std::stop_token stop, int* attempts = nullptr);
+  // The document of the answer. `times_sent`, if given, is told how often the request went out: an
+  // operation that was sent twice may have been done by the first.
+  Result<boost::json::object> call(const Call& call, std::stop_token stop,
+                                   int* times_sent = nullptr);
 
   const std::string& address() const { return address_; }
 

@@ -27,10 +27,12 @@ constexpr Duration kLockPatience = std::chrono::minutes(5);
 constexpr Duration kLockInterval = std::chrono::milliseconds(50);
 
 json::object token_document(const Token& token) {
-  return {{"access_token", token.access},
-          {"refresh_token", token.refresh},
-          {"scope", token.scope},
-          {"expires", format_time(token.expires)}};
+  json::object document = {{"access_token", token.access},
+                           {"refresh_token", token.refresh},
+                           {"scope", token.scope},
+                           {"expires", format_time(token.expires)}};
+  if (!token.refreshing.empty()) document["refreshing"] = token.refreshing;
+  return document;
 }
 
 json::object login_document(const Login& login) {
@@ -53,6 +55,7 @@ Result<Token> read_token(const json::value& value) {
   TRY(members.get("refresh_token", token.refresh));
   TRY(members.get("scope", token.scope));
   TRY(members.require("expires", token.expires));
+  TRY(members.get("refreshing", token.refreshing));
   return token;
 }
 

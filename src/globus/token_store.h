@@ -24,6 +24,7 @@ struct Token {
   std::string refresh;  // empty: none; then the client's secret gets the next one
   std::string scope;
   TimePoint expires;
+  std::string refreshing = {};  // names the exchange that was begun; empty: none was
   friend bool operator==(const Token&, const Token&) = default;
 };
 

@@ -52,6 +52,14 @@ TEST_F(TokenStoreTest, KeepsLoginsApart) {
   EXPECT_TRUE(store_.find({"https://auth", "client"}).value());
 }
 
+TEST_F(TokenStoreTest, AnExchangeThatWasBegunIsRemembered) {
+  Login login;
+  login.service = "https://auth";
+  login.tokens["transfer"] = {"access", "refresh", "scope", TimePoint(), "name of the exchange"};
+  login.tokens["other"] = {"access", "", "", TimePoint()};
+  EXPECT_EQ(parse_logins(format_logins({login})).value(), std::vector<Login>{login});
+}
+
 TEST_F(TokenStoreTest, NobodyElseCanReadTheFile) {
   ASSERT_TRUE(put(store_, login_of("")));
   struct stat status {};

@@ -154,7 +154,8 @@ class AuthHandlers {
     if (!client) return oauth_failed(client.error(), "invalid_client");
     if (grant == "client_credentials") return client_token(request, *client, (*form)["scope"]);
     if (grant == "refresh_token")
-      return tokens_answer(request, parts_.tokens.refresh((*form)[grant], client->id));
+      return tokens_answer(request,
+                           parts_.tokens.refresh((*form)[grant], client->id, (*form)["attempt"]));
     const std::string& verifier = (*form)["code_verifier"];
     // A code of a client that keeps no secret is worth something only with its verifier.
     if (client->kind == ClientKind::kNative && verifier.empty())

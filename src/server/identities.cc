@@ -44,6 +44,8 @@ constexpr Migration kMigrations[] = {
      " is_spent integer not null) strict, without rowid;"
      "create index auth_code_expires on auth_code (expires);"},
     {"identity", 2, "create index auth_token_grant on auth_token (grant_id);"},
+    // Digest of the name under which a refresh token was exchanged.
+    {"identity", 3, "alter table auth_token add column spent_by text not null default '';"},
 };
 
 std::string lower(std::string_view text) {

@@ -59,7 +59,9 @@ class ScriptedServer {
 // closes it. An empty text closes without a word; after the last one there is no server any more.
 class BrokenServer {
  public:
-  explicit BrokenServer(std::vector<std::string> texts) : texts_(std::move(texts)) {
+  explicit BrokenServer(const std::vector<std::string>& texts) : BrokenServer(one_each(texts)) {}
+  // Each connection is kept for as many requests as it has texts.
+  explicit BrokenServer(std::vector<std::vector<std::string>> texts) : texts_(std::move(texts)) {
     fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -81,24 +83,34 @@ class BrokenServer {
   std::string url() const { return fmt::format("http://127.0.0.1:{}", port_); }
 
  private:
+  static std::vector<std::vector<std::string>> one_each(const std::vector<std::string>& texts) {
+    std::vector<std::vector<std::string>> each;
+    for (const std::string& text : texts) each.push_back({text});
+    return each;
+  }
   void run() {
-    for (const std::string& text : texts_) {
+    for (const std::vector<std::string>& texts : texts_) {
       const int client = ::accept(fd_, nullptr, nullptr);
       if (client < 0) return;
-      char buffer[4096];
-      std::string seen;
-      while (seen.find("\r\n\r\n") == seen.npos) {
-        const ssize_t count = ::recv(client, buffer, sizeof buffer, 0);
-        if (count <= 0) break;
-        seen.append(buffer, static_cast<std::size_t>(count));
+      for (const std::string& text : texts) {
+        read_head(client);
+        (void)::send(client, text.data(), text.size(), MSG_NOSIGNAL);
       }
-      (void)::send(client, text.data(), text.size(), MSG_NOSIGNAL);
       ::close(client);
     }
     ::shutdown(fd_, SHUT_RDWR);  // more are refused
   }
+  static void read_head(int client) {
+    char buffer[4096];
+    std::string seen;
+    while (seen.find("\r\n\r\n") == seen.npos) {
+      const ssize_t count = ::recv(client, buffer, sizeof buffer, 0);
+      if (count <= 0) return;
+      seen.append(buffer, static_cast<std::size_t>(count));
+    }
+  }
 
-  std::vector<std::string> texts_;
+  std::vector<std::vector<std::string>> texts_;
   int fd_ = -1;
   int port_ = 0;
   std::thread thread_;

@@ -31,7 +31,7 @@ struct Grant {
 
 struct TokenRow {
   Grant grant;
-  std::string kind, resource_server, scope, username;
+  std::string kind, resource_server, scope, username, spent_by;
   long long issued = 0, expires = 0;
   int is_spent = 0, is_revoked = 0, is_client_known = 0;
 
@@ -49,14 +49,14 @@ std::optional<TokenRow> load_token(soci::session& sql, const std::string& digest
   TokenRow row;
   sql << "select t.kind, t.grant_id, t.resource_server, t.scope, t.issued, t.expires, t.is_spent,"
          " g.client, g.identity, g.is_revoked, coalesce(u.username, ''),"
-         " (select count(*) from identity_client c where c.id = g.client)"
+         " (select count(*) from identity_client c where c.id = g.client), t.spent_by"
          " from auth_token t join auth_grant g on g.id = t.grant_id"
          " left join identity_user u on u.id = g.identity where t.digest = :digest",
       soci::use(digest), soci::into(row.kind), soci::into(row.grant.id),
       soci::into(row.resource_server), soci::into(row.scope), soci::into(row.issued),
       soci::into(row.expires), soci::into(row.is_spent), soci::into(row.grant.client),
       soci::into(row.grant.identity), soci::into(row.is_revoked), soci::into(row.username),
-      soci::into(row.is_client_known);
+      soci::into(row.is_client_known), soci::into(row.spent_by);
   if (!sql.got_data()) return std::nullopt;
   if (row.grant.identity == row.grant.client)
     row.username = row.grant.client + "@clients.auth.globus.org";
@@ -242,20 +242,24 @@ Result<IssuedTokens> Tokens::redeem(const CodeUse& use) {
                  "code");
 }
 
-Result<IssuedTokens> Tokens::refresh(std::string_view refresh_token, std::string_view client) {
+Result<IssuedTokens> Tokens::refresh(std::string_view refresh_token, std::string_view client,
+                                     std::string_view attempt) {
   const std::string digest = token_digest(refresh_token);
+  const std::string spent_by = attempt.empty() ? std::string() : token_digest(attempt);
   const TimePoint now = parts_.clock.now();
   return outcome(parts_.database.write([&](soci::session& sql) -> Result<Decision> {
     const auto row = load_token(sql, digest);
     if (!row || row->kind != kRefresh || row->grant.client != client)
       return Decision{{}, "unknown"};
-    if (row->is_spent != 0) {
+    const bool is_repeated = !attempt.empty() && equal_in_constant_time(row->spent_by, spent_by);
+    if (row->is_spent != 0 && !is_repeated) {
       revoke_grant(sql, row->grant.id);
       return Decision{{}, "used already; all that came with it is revoked"};
     }
     if (row->is_revoked != 0 || !row->is_known_identity()) return Decision{{}, "revoked"};
     if (row->expires <= stored(now)) return Decision{{}, "expired"};
-    sql << "update auth_token set is_spent = 1 where digest = :digest", soci::use(digest);
+    sql << "update auth_token set is_spent = 1, spent_by = :attempt where digest = :digest",
+        soci::use(spent_by), soci::use(digest);
     TRY_ASSIGN(auto scopes, parse_scopes(row->scope));
     return Decision{issue_shares(sql, row->grant, {{row->resource_server, std::move(scopes)}},
                                  Refresh::kYes, now),

@@ -81,8 +81,11 @@ class Tokens : public Authenticator {
   Result<std::string> issue_code(const CodeRequest& request);
   // Each code buys tokens once, within ten minutes.
   Result<IssuedTokens> redeem(const CodeUse& use);
-  // A new access token and a new refresh token; the old refresh token must not be used again.
-  Result<IssuedTokens> refresh(std::string_view refresh_token, std::string_view client);
+  // A new access token and a new refresh token; the old refresh token must not be used again: that
+  // revokes its grant. But a client whose answer was lost may ask again by the name, a secret of
+  // its own, that it gave the exchange (`attempt`; empty: none).
+  Result<IssuedTokens> refresh(std::string_view refresh_token, std::string_view client,
+                               std::string_view attempt = {});
   // Ends a token of that client, and with a refresh token all of its grant for that resource
   // server. Success, and nothing happens, for a token that is not the client's.
   Result<void> revoke(std::string_view token, std::string_view client);

@@ -122,6 +122,24 @@ TEST_F(TokensTest, ReplayedRefreshTokenRevokesTheFamily) {
   EXPECT_FALSE(tokens_->refresh(second.refresh_token, client_.id));
 }
 
+TEST_F(TokensTest, ExchangeWithANameMayBeAskedForAgainByThatName) {
+  const IssuedToken first = redeem(code()).value().tokens[1];
+  ASSERT_TRUE(tokens_->refresh(first.refresh_token, client_.id, "name"));
+  const auto again = tokens_->refresh(first.refresh_token, client_.id, "name");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(is_good(again->tokens[0].access_token));
+  EXPECT_TRUE(tokens_->refresh(again->tokens[0].refresh_token, client_.id));
+  EXPECT_FALSE(tokens_->refresh(first.refresh_token, client_.id, "guess"));
+  EXPECT_FALSE(is_good(again->tokens[0].access_token)) << "that was a thief";
+  EXPECT_FALSE(tokens_->refresh(first.refresh_token, client_.id, "name"));
+}
+
+TEST_F(TokensTest, ExchangeWithoutANameIsNotRepeatedByAnyName) {
+  const IssuedToken first = redeem(code()).value().tokens[1];
+  ASSERT_TRUE(tokens_->refresh(first.refresh_token, client_.id));
+  EXPECT_FALSE(tokens_->refresh(first.refresh_token, client_.id, "name"));
+}
+
 TEST_F(TokensTest, RefreshTokenOfAnotherClientIsUnknownAndStaysGood) {
   const IssuedToken token = redeem(code()).value().tokens[1];
   EXPECT_FALSE(tokens_->refresh(token.refresh_token, "someone else"));

@@ -2,6 +2,8 @@
 // Syncs whose endpoints are at a service on another machine.
 #include <gmock/gmock.h>
 
+#include <atomic>
+
 #include "sync/hopeless.h"
 #include "sync/item_index.h"
 #include "sync/test_fixture.h"
@@ -71,6 +73,21 @@ TEST_F(ElsewhereTest, WhatWillNeverWorkEndsAtOnceAndHoldsUpNothingElse) {
   expect_mirrored();
 }
 
+TEST_F(ElsewhereTest, ADirectoryThatTheEndpointRefusesHoldsUpNothingElse) {
+  write("good/a", "1");
+  make_directory("bad");
+  make_directory("other");
+  service_.refused_directories = {"bad"};
+  const PassReport report = run();
+  EXPECT_EQ(report.end, PassEnd::kIncomplete);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(report.problems[0].path, "bad");
+  EXPECT_THAT(service_.copied, ElementsAre("good/a"));
+  service_.refused_directories.clear();
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+}
+
 TEST_F(ElsewhereTest, FullDisksAndQuotasEndTasks) {
   write("a", "1");
   ASSERT_EQ(run().end, PassEnd::kDone);
@@ -83,6 +100,46 @@ TEST_F(ElsewhereTest, AServiceThatNobodyKnowsIsSaidToBeOne) {
   const auto report = try_run();
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("nowhere"));
+}
+
+TEST_F(ElsewhereTest, AListingThatWasStoppedIsNoDirectoryThatCannotBeRead) {
+  write("a", "1");
+  write("sub/b", "2");
+  std::stop_source stop;
+  service_.before_list = [&](const RelPath& path) -> Result<void> {
+    if (path.name() != "sub") return {};
+    stop.request_stop();
+    return make_error(Code::kCancelled, "the request was stopped");
+  };
+  const PassParts parts{
+      service_,          *store_, *claims_, clock_,
+      {scratch_.path()}, "user",  {},       [&](const std::string&) { return &service_; }};
+  const auto report = run_pass(parts, definition_, {}, stop.get_token());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kCancelled);
+  EXPECT_THAT(service_.copied, IsEmpty());
+  EXPECT_THAT(store_->history("mirror", 10).value(), IsEmpty());
+  service_.before_list = nullptr;
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+}
+
+TEST_F(ElsewhereTest, AServiceThatGoesAwayEndsTheScanAndDeletesNothing) {
+  definition_.deletions = Deletions::kPropagate;
+  for (const char* path : {"a/1", "b/2", "c/3", "d/4", "e/5"}) write(path, "content");
+  ASSERT_EQ(run().end, PassEnd::kDone);
+  std::atomic<int> asked = 0;
+  service_.before_list = [&](const RelPath& path) -> Result<void> {
+    if (path.is_root()) return {};
+    ++asked;
+    return make_error(Code::kUnavailable, "the service answered 503");
+  };
+  const auto report = try_run();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().retry, Retry::kLater);
+  EXPECT_LE(asked.load(), 2) << "one for each thread";
+  service_.before_list = nullptr;
+  expect_nothing_due();
 }
 
 TEST_F(ElsewhereTest, TheStoreKeepsServiceAndHostDirectory) {

@@ -397,6 +397,8 @@ Result<PassReport> Pass::run() {
     return report_;
   }
   TRY_ASSIGN(const auto journal, timed(Phase::kPlan, [&] { return plan(writer); }));
+  // A plan that could not look at the target while it was made would copy what it could rename.
+  if (stop_.stop_requested()) return make_error(Code::kCancelled, "the pass was stopped");
   TRY_ASSIGN(const Tally found, tally(*journal, catalog_.get(), options_.on_change));
   report_.counts.added = found.counts.added;
   report_.counts.modified = found.counts.modified;
@@ -443,7 +445,17 @@ Result<PassParts> parts_for(const PassParts& parts, const SyncDefinition& defini
 
 Result<PassReport> run_pass(const PassParts& all, const SyncDefinition& definition,
                             const PassOptions& options, std::stop_token stop) {
-  TRY_ASSIGN(const PassParts parts, parts_for(all, definition));
+  TRY_ASSIGN(const PassParts asked, parts_for(all, definition));
+  // A stop also ends the call that is under way.
+  const std::unique_ptr<tasks::TransferService> service = asked.service.until(stop);
+  const PassParts parts{service ? *service : asked.service,
+                        asked.store,
+                        asked.claims,
+                        asked.clock,
+                        asked.files,
+                        asked.owner,
+                        asked.fault,
+                        asked.service_of};
   return Pass(parts, definition, options, std::move(stop)).run();
 }
 

@@ -11,10 +11,11 @@ namespace {
 
 using catalog::EntryType;
 
-// An error that ends the pass rather than one operation.
+// An error that ends the pass rather than one operation. What an endpoint has refused for good, it
+// would refuse in the next pass, too.
 bool ends_the_pass(const Error& error) {
-  return error.code == Code::kCancelled || error.code == Code::kUnavailable ||
-         error.code == Code::kTimeout;
+  const bool is_away = error.code == Code::kUnavailable || error.code == Code::kTimeout;
+  return error.code == Code::kCancelled || (is_away && error.retry == Retry::kLater);
 }
 
 // Calls visit(ordinal, path, entry) -> Result<void> for every entry of the journal.

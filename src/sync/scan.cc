@@ -129,7 +129,8 @@ Result<void> Worker::look_into(const Visit& visit) {
   began_ = request_.clock.now();
   auto read = request_.tree.read(visit.path, has_known_ ? &known_ : nullptr, request_.trust, now_);
   if (!read) {
-    if (visit.path.empty()) return std::move(read).error();
+    if (visit.path.empty() || request_.tree.is_out_of_reach(read.error()))
+      return std::move(read).error();
     return record_unreadable(visit, std::move(read).error());
   }
   TRY(load_known_entries(visit));

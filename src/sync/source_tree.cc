@@ -55,6 +55,12 @@ class RemoteTree : public SourceTree {
 
   bool keeps_directory_times() const override { return false; }
 
+  // Every other directory would be asked for, and repeated, in vain.
+  bool is_out_of_reach(const Error& error) const override {
+    const bool is_away = error.code == Code::kUnavailable && error.retry == Retry::kLater;
+    return is_away || SourceTree::is_out_of_reach(error);
+  }
+
   Result<void> read(const std::string& path, const catalog::DirectoryEntries* /*known*/,
                     Trust /*trust*/, Listing& out) override {
     out.clear();

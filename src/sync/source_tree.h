@@ -70,6 +70,8 @@ class SourceTree {
                             Trust trust, Listing& out) = 0;
   // Whether directories have times by which they can be trusted.
   virtual bool keeps_directory_times() const = 0;
+  // Whether such an error of read() is one of the whole tree, and not of that directory.
+  virtual bool is_out_of_reach(const Error& error) const { return error.code == Code::kCancelled; }
 };
 
 // `root` is the host's directory of the endpoint; nothing outside of it is read. kNotFound or

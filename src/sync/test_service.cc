@@ -313,6 +313,7 @@ Result<std::vector<endpoints::Endpoint>> TestService::search_endpoints(std::stri
 
 Result<std::vector<tasks::FileInfo>> TestService::list(const tasks::EndpointId& endpoint,
                                                        const RelPath& path) {
+  if (before_list) TRY(before_list(path));
   TRY_ASSIGN(const std::string directory, host_path(endpoint, path));
   std::vector<tasks::FileInfo> found;
   DIR* opened = ::opendir(directory.c_str());
@@ -333,6 +334,8 @@ Result<tasks::FileInfo> TestService::stat(const tasks::EndpointId& endpoint, con
 
 Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, const RelPath& path) {
   const std::lock_guard lock(mutex_);
+  if (refused_directories.contains(path.text()))
+    return Error{Code::kUnavailable, Retry::kNever, "ExternalError.MkdirFailed"};
   TRY_ASSIGN(const std::string place, host_path(endpoint, path));
   if (::mkdir(place.c_str(), 0755) != 0) return errno_error(errno, place);
   made.push_back(path.text());

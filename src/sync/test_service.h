@@ -21,22 +21,24 @@ class TestService : public tasks::TransferService {
   void add_endpoint(const std::string& id, const std::string& directory);
 
   // --- Faults and observations. Paths are those within the endpoint. ---
-  std::set<std::string> failing_sources;  // reported as skipped source errors
-  std::set<std::string> failing_targets;  // fail the task
-  std::set<std::string> failing_deletes;  // one file below is deleted, then the task fails
-  bool fail_tasks = false;                // tasks end FAILED before any file
+  std::set<std::string> failing_sources;      // reported as skipped source errors
+  std::set<std::string> failing_targets;      // fail the task
+  std::set<std::string> failing_deletes;      // one file below is deleted, then the task fails
+  std::set<std::string> refused_directories;  // that make_directory() never makes
+  bool fail_tasks = false;                    // tasks end FAILED before any file
   // Never arrive: the task stays ACTIVE, in trouble, until it is cancelled. One error tells of the
   // first of them.
   std::set<std::string> stuck_targets;
   bool tells_items = true;  // outcomes know their item; else their paths only
   bool is_remote = false;   // no host_directory
   bool can_rename = true;
-  std::function<void()> before_task;              // called when a task begins to run
-  std::vector<std::string> copied;                // source paths, in order
-  std::vector<std::string> deleted;               // target paths
-  std::vector<std::string> renamed;               // "from -> to"
-  std::vector<std::string> made;                  // directories
-  std::vector<tasks::TransferRequest> transfers;  // that were accepted
+  std::function<void()> before_task;                        // called when a task begins to run
+  std::function<Result<void>(const RelPath&)> before_list;  // may fail it
+  std::vector<std::string> copied;                          // source paths, in order
+  std::vector<std::string> deleted;                         // target paths
+  std::vector<std::string> renamed;                         // "from -> to"
+  std::vector<std::string> made;                            // directories
+  std::vector<tasks::TransferRequest> transfers;            // that were accepted
   std::vector<tasks::DeleteRequest> deletes;
   std::size_t duplicates = 0;
   void forget();  // the observations

@@ -71,6 +71,11 @@ class TransferService {
   // The directory of this host where the endpoint's root is, if this process can read it: then a
   // sync scans and watches it directly instead of through list().
   virtual Result<std::optional<std::string>> host_directory(const EndpointId& endpoint) = 0;
+
+  // The same service, each of whose calls ends with kCancelled when a stop is requested: for work
+  // that makes many calls and may be stopped between any two. Null: no call of this service waits
+  // for anything that a stop could end. This service outlives what it answers.
+  virtual std::unique_ptr<TransferService> until(std::stop_token /*stop*/) { return nullptr; }
 };
 
 }  // namespace wherry::tasks
