@@ -2,101 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two Wherrys: one serves, the other works against it."""
 
-import base64
-import html
-import json
-import os
 import re
 import shlex
-import signal
-import socket
-import subprocess
 import unittest
-import urllib.parse
 import urllib.request
 
-import harness
-import system
-
-SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
+from two_wherrys import SCOPE, TwoWherrys
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class ElsewhereTest(harness.WherryTest):
-    def setUp(self):
-        super().setUp()
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.served = self.scratch / "served"
-        self.server_environment = {**self.environment, "WHERRY_STATE_DIR": str(self.scratch / "server-state")}
-        self.serve()
-        text = (self.scratch / "server-state" / "serve" / "client.env").read_text()
-        self.client = re.search(r"^\S*ID=(\S+)", text, re.M).group(1)
-        self.secret = re.search(r"^\S*SECRET=(\S+)", text, re.M).group(1)
-        self.environment.update(WHERRY_SERVICE=self.url, WHERRY_CLIENT_ID=self.client, WHERRY_CLIENT_SECRET=self.secret)
-        self.lab, self.lab_files = self.served_endpoint("lab")
-        self.archive, self.archive_files = self.served_endpoint("archive")
-
-    def serve(self):
-        log = open(self.scratch / "serve.log", "ab")
-        self.addCleanup(log.close)
-        self.server = subprocess.Popen(
-            [system.BINARY, "serve", "--listen", self.url.removeprefix("http://"),
-             "--set", f"serve.endpoint_directory={self.served}"],
-            stdout=log, stderr=log, env=self.server_environment, cwd=self.work)
-        self.addCleanup(self.stop_server, self.server, signal.SIGKILL)
-        self.wait_until(self.answers, "the service answers")
-
-    def answers(self):
-        self.assertIsNone(self.server.poll(), (self.scratch / "serve.log").read_text())
-        try:
-            return urllib.request.urlopen(self.url + "/healthz", timeout=10).status == 200
-        except OSError:
-            return False
-
-    @staticmethod
-    def stop_server(server, how):
-        if server.poll() is None:
-            server.send_signal(how)
-        server.wait(timeout=harness.TIMEOUT)
-
-    def ask(self, path, document=None, form=None, authorization=""):
-        body = json.dumps(document).encode() if form is None else urllib.parse.urlencode(form).encode()
-        kind = "application/json" if form is None else "application/x-www-form-urlencoded"
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": kind, "Authorization": authorization})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def bearer(self):
-        """What the client shows to Transfer."""
-        basic = "Basic " + base64.b64encode(f"{self.client}:{self.secret}".encode()).decode()
-        return "Bearer " + self.ask("/v2/oauth2/token", form={"grant_type": "client_credentials", "scope": SCOPE},
-                                    authorization=basic)["access_token"]
-
-    def served_endpoint(self, name, **more):
-        """Makes an endpoint of the client at the service; answers its id and its directory."""
-        before = set(self.served.iterdir()) if self.served.exists() else set()
-        made = self.ask("/v0.10/endpoint", {"DATA_TYPE": "endpoint", "is_globus_connect": True, "display_name": name,
-                                            **more}, authorization=self.bearer())
-        (directory,) = set(self.served.iterdir()) - before
-        return made["id"], directory
-
-    def tree(self, directory):
-        return {str(path.relative_to(directory)): path.read_bytes()
-                for path in directory.rglob("*") if path.is_file() and not path.name.startswith(".wherry")}
-
-    def fill(self, directory, count):
-        for i in range(count):
-            path = directory / f"d{i % 7}" / f"file {i}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(os.urandom(i * 37))
-
-
-class Commands(ElsewhereTest):
+class Commands(TwoWherrys):
     def test_files_tasks_and_endpoints_are_those_of_the_service(self):
         self.fill(self.lab_files / "run", 30)
         self.assertIn("d0/", self.wherry("ls", "lab:/run"))
@@ -144,7 +58,7 @@ class Commands(ElsewhereTest):
         return next(self.scratch.rglob("tokens.json")).parent
 
 
-class Consents(ElsewhereTest):
+class Consents(TwoWherrys):
     """An endpoint asks whoever uses it to consent to that."""
 
     def setUp(self):
@@ -155,35 +69,10 @@ class Consents(ElsewhereTest):
 
     def person(self):
         """Makes a user who may read the endpoint, and whom `wherry` works for from now on."""
-        password = self.write(self.scratch / "password", b"correct horse battery\n")
-        made = subprocess.run([system.BINARY, "user", "create", "ada@example.org", "--password-file", password,
-                               "--format", "json"], env=self.server_environment, check=True,
-                              capture_output=True, timeout=harness.TIMEOUT)
+        user = self.new_person()
         self.ask(f"/v0.10/endpoint/{self.secure}/access", {
-            "DATA_TYPE": "access", "principal_type": "identity", "principal": json.loads(made.stdout)["id"],
+            "DATA_TYPE": "access", "principal_type": "identity", "principal": user,
             "path": "/", "permissions": "r"}, authorization=self.bearer())
-        del self.environment["WHERRY_CLIENT_ID"], self.environment["WHERRY_CLIENT_SECRET"]
-
-    def log_in(self, *words):
-        """Runs a command that shows a page, and does there what the person would do."""
-        process = subprocess.Popen([system.BINARY, *words, "--no-local-server"], stdin=subprocess.PIPE, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment, cwd=self.work)
-        self.addCleanup(self.end, process)
-        url = next((line.strip() for line in process.stderr if line.startswith("http")), None)
-        self.assertTrue(url, "the command shows a page")
-        told = process.communicate(self.code_of(url) + "\n", timeout=harness.TIMEOUT)
-        self.assertEqual(process.returncode, 0, told)
-
-    @staticmethod
-    def code_of(url):
-        with urllib.request.urlopen(url, timeout=60) as page:
-            cookie, text = page.headers["Set-Cookie"].split(";")[0], page.read().decode()
-        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
-        form = {name: html.unescape(value) for name, value in hidden.items()}
-        form.update(username="ada@example.org", password="correct horse battery", decision="allow")
-        request = urllib.request.Request(url.split("?")[0], urllib.parse.urlencode(form).encode(), {"Cookie": cookie})
-        with urllib.request.urlopen(request, timeout=60) as page:
-            return re.search(r'id="code">([^<]+)<', page.read().decode())[1]
 
     def test_a_person_is_told_the_command_to_consent_with(self):
         self.person()
@@ -209,7 +98,7 @@ class Consents(ElsewhereTest):
         self.assertEqual(self.wherry("ls", "secure:/"), "secret.txt\n")
 
 
-class Syncs(ElsewhereTest):
+class Syncs(TwoWherrys):
     def add(self, *options):
         self.wherry("sync", "add", "mirror", "lab:/run", "archive:/mirror", "--settle", "0s", *options)
 
@@ -257,8 +146,7 @@ class Syncs(ElsewhereTest):
             if victim == "client":
                 run.kill()
             else:
-                self.server.kill()
-                self.server.wait()
+                self.kill_server()
                 self.serve()
             self.end(run)
         self.wherry("sync", "run", "mirror")
