@@ -25,8 +25,8 @@ class Remote : public RemoteService {
                       parts.address.auth,
                       std::move(parts.client)}),
         login_(credentials_, {std::move(parts.app_id), !parts.address.is_globus}),
-        service_(
-            globus::make_globus_service(parts.address.transfer, credentials_, system_clock())) {}
+        service_(globus::make_globus_service({parts.address.transfer, parts.address.is_globus},
+                                             credentials_, system_clock())) {}
 
   tasks::TransferService& service() override { return *service_; }
   globus::LoginFlow& login() override { return login_; }

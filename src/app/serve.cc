@@ -2,6 +2,7 @@
 #include "app/serve.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -136,6 +137,16 @@ server::Server::Options server_options(const Wherry& wherry) {
   return options;
 }
 
+// A socket for each connection, beside the files that tasks move: as many as this process may have
+// open at most, of which connections get half.
+std::size_t room_for_connections(std::size_t wanted) {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
+  return std::min<std::size_t>(wanted, limit.rlim_cur / 2);
+}
+
 // What clients must know of the service that runs, or else of the one that the settings describe.
 struct Contact {
   std::string url;
@@ -184,6 +195,7 @@ Result<std::unique_ptr<server::Server>> open_server(Wherry& wherry) {
   server::Server::Options options = server_options(wherry);
   options.http.address = listen.address;
   options.http.port = listen.port;
+  options.http.limits.connections = room_for_connections(options.http.limits.connections);
   TRY_ASSIGN(options.http.tls, tls_of(wherry, listen));
   return server::Server::listen(server_parts(wherry), options);
 }

@@ -183,6 +183,40 @@ Result<std::unique_ptr<soci::session>> open_session(const Database::Options& opt
   return sql;
 }
 
+// Tells whether anything was committed: SQLite's "pragma data_version" of a session that writes
+// nothing itself. Not by SOCI, whose statements hold their snapshot until they are run again.
+class CommitWatch {
+ public:
+  static Result<std::unique_ptr<CommitWatch>> open(const Database::Options& options) {
+    TRY_ASSIGN(auto sql, open_session(options, Purpose::kReading));
+    auto watch = std::unique_ptr<CommitWatch>(new CommitWatch(std::move(sql)));
+    const int result = sqlite_api::sqlite3_prepare_v2(
+        handle_of(*watch->sql_), "pragma data_version", -1, &watch->statement_, nullptr);
+    if (result != SQLITE_OK) return watch->failure(result, options.path);
+    return watch;
+  }
+  CommitWatch(const CommitWatch&) = delete;
+  CommitWatch& operator=(const CommitWatch&) = delete;
+  ~CommitWatch() { sqlite_api::sqlite3_finalize(statement_); }
+
+  Result<std::int64_t> version(const std::string& path) {
+    const int result = sqlite_api::sqlite3_step(statement_);
+    const std::int64_t version = sqlite_api::sqlite3_column_int64(statement_, 0);
+    sqlite_api::sqlite3_reset(statement_);
+    if (result != SQLITE_ROW) return failure(result, path);
+    return version;
+  }
+
+ private:
+  explicit CommitWatch(std::unique_ptr<soci::session> sql) : sql_(std::move(sql)) {}
+  Error failure(int result, const std::string& path) {
+    return sqlite_error(result, sqlite_api::sqlite3_errmsg(handle_of(*sql_)), path);
+  }
+
+  const std::unique_ptr<soci::session> sql_;
+  sqlite_api::sqlite3_stmt* statement_ = nullptr;
+};
+
 // The Database whose transaction this thread is in.
 thread_local const Database* current_database = nullptr;
 
@@ -257,13 +291,25 @@ class SqliteDatabase : public Database {
 
   Result<void> migrate(std::span<const Migration> migrations) override;
 
+  Result<std::int64_t> version() override {
+    const std::lock_guard lock(watching_);
+    if (options_.path == kInMemory) return writes_;
+    if (!watch_) {
+      TRY_ASSIGN(watch_, CommitWatch::open(options_));
+    }
+    return watch_->version(options_.path);
+  }
+
  protected:
   Result<void> transact(Mode mode,
                         const std::function<Result<void>(soci::session&)>& body) override {
     const InTransaction in_transaction(this);
     if (mode == Mode::kWrite) {
       const std::lock_guard lock(writing_);
-      return write_with(body);
+      auto done = write_with(body);
+      const std::lock_guard watching(watching_);
+      ++writes_;
+      return done;
     }
     if (options_.path == kInMemory) {  // the one session serves all
       const std::lock_guard lock(writing_);
@@ -351,6 +397,9 @@ class SqliteDatabase : public Database {
   const Options options_;
   std::mutex writing_;  // held for a whole write, so that writers queue here and not in SQLite
   std::unique_ptr<soci::session> writer_;
+  std::mutex watching_;
+  std::unique_ptr<CommitWatch> watch_ GUARDED_BY(watching_);  // from the first version() on
+  std::int64_t writes_ GUARDED_BY(watching_) = 0;
   std::mutex readers_mutex_;
   std::condition_variable reader_returned_;
   std::vector<std::unique_ptr<soci::session>> readers_ GUARDED_BY(readers_mutex_);

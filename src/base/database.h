@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -54,6 +55,11 @@ class Database {
   // Makes the file, for its owner only (mode 0600), if it is missing; its directory must exist.
   static Result<std::unique_ptr<Database>> open(const Options& options);
   virtual ~Database() = default;
+
+  // Another number than before once anything has been committed, by this process or another one
+  // (of an in-memory database: once anything has been written). Takes microseconds. What is read
+  // after it was asked is at least as new as it says.
+  virtual Result<std::int64_t> version() = 0;
 
   // Brings the schema of each module named in `migrations` to its last version, in one write
   // transaction: all steps are made, or none. Within a module the steps stand in order from 1.

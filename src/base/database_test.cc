@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -349,6 +350,31 @@ TEST_F(DatabaseTest, OddPathsWork) {
 TEST_F(DatabaseTest, APathThatSociCannotSpellIsRefused) {
   const auto opened = Database::open({.path = scratch_.file("a=\"b\"")});
   EXPECT_EQ(opened.error().code, Code::kUnsupported);
+}
+
+TEST_F(DatabaseTest, TheVersionTellsThatSomethingWasCommittedAndByAnybody) {
+  const auto database = open();
+  const auto other = open();
+  const std::int64_t first = database->version().value();
+  EXPECT_EQ(database->version().value(), first);
+  count_notes(*database).value();
+  EXPECT_EQ(database->version().value(), first);
+  add_note(*database, "mine").value();
+  const std::int64_t second = database->version().value();
+  EXPECT_NE(second, first);
+  add_note(*other, "theirs").value();
+  EXPECT_NE(database->version().value(), second);
+}
+
+TEST_F(DatabaseTest, AskingForTheVersionHoldsNoSnapshot) {
+  const auto database = open();
+  database->version().value();
+  add_note(*database, "a").value();
+  // A snapshot from before would keep the log from being emptied.
+  int busy = -1;
+  soci::session sql(soci::sqlite3, path_);
+  sql << "pragma wal_checkpoint(truncate)", soci::into(busy);
+  EXPECT_EQ(busy, 0);
 }
 
 using DatabaseDeathTest = DatabaseTest;

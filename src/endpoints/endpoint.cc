@@ -9,6 +9,7 @@
 
 #include "base/options.h"
 #include "base/path.h"
+#include "base/read_cache.h"
 #include "base/thread_annotations.h"
 #include "storage/backends.h"
 
@@ -382,6 +383,7 @@ struct Endpoints::State {
   };
   std::mutex mutex;
   std::map<EndpointId, Opened> opened GUARDED_BY(mutex);
+  ReadCache<Endpoint> records{database};
 
   // The storage that is open as the record says; null if none is.
   std::shared_ptr<storage::Storage> known(const Endpoint& endpoint) REQUIRES_LOCK(mutex) {
@@ -403,10 +405,14 @@ struct Endpoints::State {
   }
   // As it is stored: of a guest, without what its host adds.
   Result<Endpoint> record(const EndpointId& id) {
-    const auto find = [&](soci::session& sql) { return find_record(sql, id); };
-    TRY_ASSIGN(std::optional<Endpoint> found, database.read(find));
-    if (!found) return no_such_endpoint(id);
-    return *std::move(found);
+    const auto load = [&]() -> Result<Endpoint> {
+      const auto find = [&](soci::session& sql) { return find_record(sql, id); };
+      TRY_ASSIGN(std::optional<Endpoint> found, database.read(find));
+      if (!found) return no_such_endpoint(id);
+      return *std::move(found);
+    };
+    TRY_ASSIGN(const auto endpoint, records.get(id, load));
+    return *endpoint;
   }
 };
 

@@ -66,11 +66,13 @@ Result<std::vector<tasks::Task>> look_at(RestClient& rest, const std::vector<Tas
 
 // What a service and its views (until()) have in common.
 struct Shared {
-  Shared(std::string address, Credentials& credentials, Clock& clock)
-      : rest(std::move(address), credentials),
+  Shared(TransferAddress address, Credentials& credentials, Clock& clock)
+      : rest(std::move(address.url), credentials),
         watcher([this](const std::vector<TaskId>& ids,
                        std::stop_token stop) { return look_at(rest, ids, std::move(stop)); },
-                clock) {}
+                clock,
+                address.is_globus ? TaskWatcher::kShortestInterval
+                                  : TaskWatcher::kShortestIntervalNearBy) {}
 
   RestClient rest;
   std::mutex mutex;
@@ -366,7 +368,7 @@ class GlobusService : public tasks::TransferService {
 
 }  // namespace
 
-std::unique_ptr<tasks::TransferService> make_globus_service(std::string address,
+std::unique_ptr<tasks::TransferService> make_globus_service(TransferAddress address,
                                                             Credentials& credentials,
                                                             Clock& clock) {
   return std::make_unique<GlobusService>(

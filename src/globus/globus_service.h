@@ -17,8 +17,13 @@ namespace wherry::globus {
 // (kUnsupported); nothing is in a directory of this host as far as it knows. An operation that was
 // repeated because its answer was lost, and finds itself done, is done.
 //
-// `address` is that of the Transfer API. Credentials and clock outlive it.
-std::unique_ptr<tasks::TransferService> make_globus_service(std::string address,
+// Where the Transfer API is. Globus itself is asked less often how a task stands.
+struct TransferAddress {
+  std::string url;
+  bool is_globus = false;
+};
+// Credentials and clock outlive it.
+std::unique_ptr<tasks::TransferService> make_globus_service(TransferAddress address,
                                                             Credentials& credentials, Clock& clock);
 
 }  // namespace wherry::globus

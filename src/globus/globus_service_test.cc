@@ -71,7 +71,7 @@ class GlobusServiceTest : public testing::Test {
   std::map<std::string, std::function<Response(const Request&)>> routes_;
   ScriptedServer server_{[this](const Request& request) { return answer(request); }};
   std::unique_ptr<tasks::TransferService> service_ =
-      make_globus_service(server_.url(), credentials_, clock_);
+      make_globus_service({server_.url()}, credentials_, clock_);
 };
 
 TEST_F(GlobusServiceTest, ASubmissionThatIsKnownAnswersItsTask) {
@@ -232,7 +232,7 @@ TEST_F(GlobusServiceTest, AStopEndsACallThatWaitsToBeRepeated) {
   // Nobody turns this clock: without the stop the call would wait for ever.
   FakeClock still(TimePoint(std::chrono::seconds(1'700'000'000)), FakeClock::Sleepers::kBlock);
   Credentials waiting({{*http_, still, random_, {}}, store_, "http://auth", {}});
-  const auto service = make_globus_service(server_.url(), waiting, still);
+  const auto service = make_globus_service({server_.url()}, waiting, still);
   std::stop_source stop;
   const auto view = service->until(stop.get_token());
   ASSERT_NE(view, nullptr);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that knows libcurl. Each call takes a line (an easy handle in a multi handle of its
+// The only file that uses libcurl. Each call takes a line (an easy handle in a multi handle of its
 // own, which keeps its connections) from a pool and gives it back: so a call can wait for the
 // network and for a stop at once, which curl_easy_perform() cannot.
 #include "globus/http_client.h"
-
-#include <curl/curl.h>
 
 #include <algorithm>
 #include <mutex>
@@ -12,6 +10,7 @@
 #include "base/check.h"
 #include "base/path.h"
 #include "base/thread_annotations.h"
+#include "globus/curl_library.h"
 
 namespace wherry::globus {
 namespace {
@@ -19,22 +18,29 @@ namespace {
 constexpr int kLongestPollMs = 1000;
 constexpr long kConnectionsPerLine = 2;
 
+// For what is there only when the library is.
+const CurlLibrary& curl() {
+  const auto library = curl_library();
+  CHECK(library);
+  return **library;
+}
+
 struct FreeEasy {
-  void operator()(CURL* easy) const { ::curl_easy_cleanup(easy); }
+  void operator()(CURL* easy) const { curl().easy_cleanup(easy); }
 };
 struct FreeMulti {
-  void operator()(CURLM* multi) const { ::curl_multi_cleanup(multi); }
+  void operator()(CURLM* multi) const { curl().multi_cleanup(multi); }
 };
 struct FreeList {
-  void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const { curl().slist_free_all(list); }
 };
 using HeaderList = std::unique_ptr<curl_slist, FreeList>;
 
 // A connection, or what will be one.
 struct Line {
-  Line() : multi(::curl_multi_init()), easy(::curl_easy_init()) {
+  Line() : multi(curl().multi_init()), easy(curl().easy_init()) {
     CHECK(multi && easy);
-    ::curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kConnectionsPerLine);
+    curl().multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kConnectionsPerLine);
   }
   std::unique_ptr<CURLM, FreeMulti> multi;
   std::unique_ptr<CURL, FreeEasy> easy;
@@ -74,7 +80,7 @@ int count_request(void* pointer, char*, char*, int, int) {
 
 Error transport_error(CURLcode code, const char* details) {
   const std::string why =
-      details[0] != '\0' ? details : static_cast<const char*>(::curl_easy_strerror(code));
+      details[0] != '\0' ? details : static_cast<const char*>(curl().easy_strerror(code));
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -95,13 +101,11 @@ Error transport_error(CURLcode code, const char* details) {
 
 class CurlClient : public HttpClient {
  public:
-  explicit CurlClient(const HttpOptions& options) : options_(options) {
-    static const CURLcode ready = ::curl_global_init(CURL_GLOBAL_DEFAULT);
-    CHECK(ready == CURLE_OK);
-  }
+  explicit CurlClient(const HttpOptions& options) : options_(options) {}
 
   Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) override {
     if (stop.stop_requested()) return cancelled();
+    TRY(curl_library());
     std::unique_ptr<Line> line = take_line();
     auto answer = send_over(*line, request, stop);
     give_back(std::move(line));
@@ -124,7 +128,7 @@ class CurlClient : public HttpClient {
   }
 
   void give_back(std::unique_ptr<Line> line) {
-    ::curl_easy_reset(line->easy.get());  // forgets the token, too
+    curl().easy_reset(line->easy.get());  // forgets the token, too
     const std::lock_guard lock(mutex_);
     if (lines_.size() < options_.idle_connections) lines_.push_back(std::move(line));
   }
@@ -132,7 +136,7 @@ class CurlClient : public HttpClient {
   static HeaderList header_list(const HttpRequest& request) {
     HeaderList list;
     const auto add = [&](const std::string& text) {
-      curl_slist* longer = ::curl_slist_append(list.get(), text.c_str());
+      curl_slist* longer = curl().slist_append(list.get(), text.c_str());
       CHECK(longer != nullptr);
       (void)list.release();
       list.reset(longer);
@@ -144,7 +148,7 @@ class CurlClient : public HttpClient {
 
   void prepare(CURL* easy, const HttpRequest& request, curl_slist* headers, Exchange& exchange) {
     const auto set = [easy](CURLoption option, auto value) {
-      CHECK(::curl_easy_setopt(easy, option, value) == CURLE_OK);
+      CHECK(curl().easy_setopt(easy, option, value) == CURLE_OK);
     };
     set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -177,11 +181,11 @@ class CurlClient : public HttpClient {
     const HeaderList headers = header_list(request);
     prepare(easy, request, headers.get(), exchange);
     char details[CURL_ERROR_SIZE] = "";
-    ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, static_cast<char*>(details));
-    ::curl_multi_add_handle(line.multi.get(), easy);
+    curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, static_cast<char*>(details));
+    curl().multi_add_handle(line.multi.get(), easy);
     const auto done = run(line.multi.get(), exchange, stop);
-    ::curl_multi_remove_handle(line.multi.get(), easy);
-    ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
+    curl().multi_remove_handle(line.multi.get(), easy);
+    curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
     if (!done) return done.error();
     if (exchange.is_too_large) {
       return make_error(Code::kCorrupt, "the answer has more than {} bytes", options_.max_answer);
@@ -192,12 +196,12 @@ class CurlClient : public HttpClient {
 
   // Until the exchange has ended, is stopped, or nothing has moved for too long.
   Result<CURLcode> run(CURLM* multi, const Exchange& exchange, const std::stop_token& stop) {
-    const std::stop_callback wake(stop, [multi] { ::curl_multi_wakeup(multi); });
+    const std::stop_callback wake(stop, [multi] { curl().multi_wakeup(multi); });
     Duration moved_at = options_.clock->monotonic();
     curl_off_t moved = 0;
     for (;;) {
       int running = 0;
-      CHECK(::curl_multi_perform(multi, &running) == CURLM_OK);
+      CHECK(curl().multi_perform(multi, &running) == CURLM_OK);
       if (running == 0) break;
       if (stop.stop_requested()) return cancelled();
       const Duration now = options_.clock->monotonic();
@@ -214,10 +218,10 @@ class CurlClient : public HttpClient {
       const int wait_ms = options_.silence > Duration(0)
                               ? static_cast<int>(std::min<long long>(left_ms, kLongestPollMs))
                               : kLongestPollMs;
-      ::curl_multi_poll(multi, nullptr, 0, wait_ms, nullptr);
+      curl().multi_poll(multi, nullptr, 0, wait_ms, nullptr);
     }
     int left_messages = 0;
-    const CURLMsg* message = ::curl_multi_info_read(multi, &left_messages);
+    const CURLMsg* message = curl().multi_info_read(multi, &left_messages);
     CHECK(message != nullptr && message->msg == CURLMSG_DONE);
     return message->data.result;
   }
@@ -227,10 +231,10 @@ class CurlClient : public HttpClient {
     answer.body = std::move(exchange.body);
     answer.times_sent = exchange.times_sent;
     long status = 0;
-    ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     answer.status = static_cast<unsigned>(status);
     curl_off_t seconds = 0;
-    if (::curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
+    if (curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0) {
       constexpr curl_off_t kLongest = 24 * 3600;
       answer.retry_after = std::chrono::seconds(std::min(seconds, kLongest));
     }

@@ -2,7 +2,6 @@
 #include "globus/task_watcher.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/log.h"
 
@@ -13,7 +12,8 @@ constexpr Duration kLongestWait = std::chrono::hours(24 * 365);  // more would o
 
 }  // namespace
 
-TaskWatcher::TaskWatcher(Ask ask, Clock& clock) : ask_(std::move(ask)), clock_(clock) {}
+TaskWatcher::TaskWatcher(Ask ask, Clock& clock, Duration shortest_interval)
+    : ask_(std::move(ask)), clock_(clock), shortest_interval_(shortest_interval) {}
 
 TaskWatcher::~TaskWatcher() {
   stop_.request_stop();
@@ -26,7 +26,8 @@ Result<tasks::Task> TaskWatcher::wait(const tasks::TaskId& id, Duration timeout,
   std::unique_lock lock(mutex_);
   waiters_.push_back({id, until, {}});
   const auto waiter = std::prev(waiters_.end());
-  interval_ = kShortestInterval;
+  // Who comes back to a task after a time-out is no newcomer.
+  if (known_.insert(id).second) latest_came_ = clock_.monotonic();
   if (!thread_.joinable()) thread_ = std::thread([this] { run(stop_.get_token()); });
   changed_.notify_all();
   changed_.wait(lock, stop, [&] { return waiter->outcome.has_value(); });
@@ -87,6 +88,7 @@ void TaskWatcher::settle(const std::vector<tasks::TaskId>& asked,
     if (waiter.outcome || !std::binary_search(asked.begin(), asked.end(), waiter.id)) continue;
     if (!found) {
       waiter.outcome = found.error();
+      known_.erase(waiter.id);
       continue;
     }
     const auto task = std::find_if(found->begin(), found->end(),
@@ -96,6 +98,7 @@ void TaskWatcher::settle(const std::vector<tasks::TaskId>& asked,
     } else if (task->state != tasks::TaskState::kActive) {
       waiter.outcome = *task;
     }
+    if (waiter.outcome) known_.erase(waiter.id);
   }
 }
 
@@ -108,24 +111,25 @@ void TaskWatcher::end_timed_out() {
   changed_.notify_all();
 }
 
-// Until the next round: longer the longer nothing ends, and the more requests a round takes, so
-// that there are never more than two in a second. Who comes meanwhile makes it short again.
+// The more requests a round takes the longer, so that many tasks lead to no more than two requests
+// in a second.
+Duration TaskWatcher::interval() const {
+  const Duration waited = clock_.monotonic() - latest_came_;
+  const Duration usual = std::clamp(waited / 20, shortest_interval_, kLongestInterval);
+  if (requests_ <= 1) return usual;
+  return std::max(usual, kShortestInterval * static_cast<Duration::rep>(requests_));
+}
+
+// Until the next round; who comes meanwhile makes it short again.
 void TaskWatcher::rest(const std::stop_token& stop) {
   for (Duration slept{0};;) {
     {
       const std::lock_guard lock(mutex_);
       end_timed_out();
-      const Duration wanted =
-          std::max(interval_, kShortestInterval *
-                                  static_cast<Duration::rep>(std::max<std::size_t>(requests_, 1)));
-      if (slept >= wanted) {
-        interval_ = std::min(interval_ * 3 / 2, kLongestInterval);
-        return;
-      }
-      if (awaited().empty()) return;
+      if (slept >= interval() || awaited().empty()) return;
     }
-    if (!clock_.sleep(kShortestInterval, stop)) return;
-    slept += kShortestInterval;
+    if (!clock_.sleep(shortest_interval_, stop)) return;
+    slept += shortest_interval_;
   }
 }
 

@@ -53,9 +53,26 @@ TEST_F(TaskWatcherTest, AsksLessAndLessOften) {
   TaskWatcher watcher([this](const auto& ids, const auto&) { return answer(ids); }, clock_);
   const auto ended = watcher.wait("a", std::chrono::hours(1), {});
   EXPECT_EQ(ended.error().code, Code::kTimeout);
-  // Once in 15 seconds is 240 times in an hour; it began with 0.5 seconds.
-  EXPECT_GT(questions_, 230);
-  EXPECT_LT(questions_, 270);
+  // Twenty times in the first ten seconds, about 68 times until 300 seconds, then every 15.
+  EXPECT_GT(questions_, 280);
+  EXPECT_LT(questions_, 330);
+}
+
+TEST_F(TaskWatcherTest, WhoComesBackAfterATimeOutIsNoNewcomer) {
+  ends_at_ = 1000;
+  TaskWatcher watcher([this](const auto& ids, const auto&) { return answer(ids); }, clock_);
+  for (int i = 0; i < 720; ++i)
+    EXPECT_EQ(watcher.wait("a", std::chrono::seconds(5), {}).error().code, Code::kTimeout);
+  EXPECT_LT(questions_, 900);  // with a newcomer every five seconds it would be 7200
+}
+
+TEST_F(TaskWatcherTest, AServiceNearByIsAskedMoreOftenAtFirst) {
+  ends_at_ = 14;
+  TaskWatcher watcher([this](const auto& ids, const auto&) { return answer(ids); }, clock_,
+                      TaskWatcher::kShortestIntervalNearBy);
+  const Duration before = clock_.monotonic();
+  EXPECT_TRUE(watcher.wait("a", std::chrono::hours(1), {}));
+  EXPECT_LT(clock_.monotonic() - before, std::chrono::seconds(1));
 }
 
 TEST_F(TaskWatcherTest, AServiceThatIsAwayIsWaitedFor) {

@@ -31,7 +31,7 @@ struct HttpLimits {
   std::size_t write_piece = 256 * 1024;
   // How long a refused client may go on sending, so that it comes to read the refusal.
   std::chrono::milliseconds linger_time = std::chrono::seconds(2);
-  std::size_t connections = 1024;           // more are closed at once
+  std::size_t connections = 4096;           // more are closed at once
   std::size_t connections_per_peer = 256;   // so are these
   std::size_t requests_in_flight = 512;     // at the handler; more are answered 503
   std::size_t buffered_bytes = 512 << 20U;  // bodies in arrival or at the handler, together: 503

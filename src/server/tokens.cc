@@ -306,15 +306,20 @@ Result<TokenInfo> Tokens::inspect(std::string_view token) {
 
 Result<Caller> Tokens::authenticate(std::string_view token) {
   const std::string digest = token_digest(token);
-  const long long now = stored(parts_.clock.now());
-  return parts_.database.read([&](soci::session& sql) -> Result<Caller> {
+  TRY_ASSIGN(const auto known, known_.get(digest, [&] { return load_access(digest); }));
+  if (known->expires <= parts_.clock.now()) return bad_token("expired");
+  return known->caller;
+}
+
+Result<Tokens::AccessToken> Tokens::load_access(const std::string& digest) {
+  return parts_.database.read([&](soci::session& sql) -> Result<AccessToken> {
     const auto row = load_token(sql, digest);
     if (!row || row->kind != kAccess) return bad_token("unknown");
     if (row->is_revoked != 0 || !row->is_known_identity()) return bad_token("revoked");
-    if (row->expires <= now) return bad_token("expired");
     TRY_ASSIGN(const auto scopes, parse_scopes(row->scope));
-    return Caller{
-        row->grant.identity, row->username, row->grant.client, flatten_scopes(scopes), {}};
+    return AccessToken{
+        {row->grant.identity, row->username, row->grant.client, flatten_scopes(scopes), {}},
+        restored(row->expires)};
   });
 }
 

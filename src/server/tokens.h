@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/database.h"
 #include "base/random.h"
+#include "base/read_cache.h"
 #include "server/caller.h"
 #include "server/identities.h"
 #include "server/scopes.h"
@@ -74,7 +75,7 @@ class Tokens : public Authenticator {
     Clock& clock;
     Random& random;
   };
-  explicit Tokens(const Parts& parts) : parts_(parts) {}
+  explicit Tokens(const Parts& parts) : parts_(parts), known_(parts.database) {}
 
   // The client acts for itself.
   Result<IssuedTokens> issue(const Client& client, const std::vector<Scope>& scopes);
@@ -94,7 +95,14 @@ class Tokens : public Authenticator {
   Result<Caller> authenticate(std::string_view token) override;
 
  private:
+  struct AccessToken {
+    Caller caller;
+    TimePoint expires;
+  };
+  Result<AccessToken> load_access(const std::string& digest);
+
   Parts parts_;
+  ReadCache<AccessToken> known_;  // by digest
 };
 
 }  // namespace wherry::server

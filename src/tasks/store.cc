@@ -241,7 +241,7 @@ void write_tally(soci::session& sql, TaskKey key, const Tally& tally) {
 }
 
 Store::Store(Database& database, Clock& clock)
-    : database_(database), clock_(clock), claims_(database, clock) {}
+    : database_(database), clock_(clock), claims_(database, clock), rows_(database) {}
 
 // Submission --------------------------------------------------------------------------------------
 
@@ -275,10 +275,11 @@ Result<Submitted> Store::add(const Task& task, std::span<const engine::DeleteIte
 // Reading -----------------------------------------------------------------------------------------
 
 Result<Task> Store::task(const TaskId& id) {
-  return database_.read([&](soci::session& sql) -> Result<Task> {
-    TRY_ASSIGN(const TaskRow row, load_row(sql, id));
-    return to_task(row);
-  });
+  const auto load = [&] {
+    return database_.read([&](soci::session& sql) { return load_row(sql, id); });
+  };
+  TRY_ASSIGN(const auto row, rows_.get(id, load));
+  return to_task(*row);
 }
 
 Result<TaskKey> Store::key(const TaskId& id) {

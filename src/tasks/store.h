@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/database.h"
+#include "base/read_cache.h"
 #include "tasks/claim.h"
 #include "tasks/task_row.h"
 #include "tasks/types.h"
@@ -110,6 +111,7 @@ class Store {
   Database& database_;
   Clock& clock_;
   Claims claims_;
+  ReadCache<TaskRow> rows_;
 };
 
 }  // namespace wherry::tasks
