@@ -26,17 +26,17 @@ using asio::ip::tcp;
 asio::awaitable<void> greet(tcp::socket socket) {
   boost::beast::flat_buffer buffer;
   boost::system::error_code error;
-  const auto into_error = asio::redirect_error(asio::use_awaitable, error);
+  const auto into_error = [&error] { return asio::redirect_error(asio::use_awaitable, error); };
   for (;;) {
     http::request<http::string_body> request;
-    co_await http::async_read(socket, buffer, request, into_error);
+    co_await http::async_read(socket, buffer, request, into_error());
     if (error) co_return;
     http::response<http::string_body> response(http::status::ok, request.version());
     response.set(http::field::content_type, "text/plain");
     response.keep_alive(request.keep_alive());
     response.body() = "hello\n";
     response.prepare_payload();
-    co_await http::async_write(socket, response, into_error);
+    co_await http::async_write(socket, response, into_error());
     if (error || !response.keep_alive()) co_return;
   }
 }
