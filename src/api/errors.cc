@@ -53,7 +53,7 @@ HttpError file_operation_error(const Error& error, Situation situation) {
     case Code::kNoSpace:
       return external(".NoSpace");
     case Code::kUnavailable:
-      return external(".Unavailable");
+      return external(".GCDisconnected");
     case Code::kTimeout:
       return external(".Timeout");
     case Code::kUnsupported:

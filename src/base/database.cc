@@ -281,7 +281,8 @@ Result<void> refuse_newer(const SchemaVersions& stored, const SchemaVersions& kn
 
 class SqliteDatabase : public Database {
  public:
-  explicit SqliteDatabase(const Options& options) : options_(options) {}
+  explicit SqliteDatabase(const Options& options)
+      : options_(options), name_(options.path.substr(options.path.rfind('/') + 1)) {}
 
   Result<void> open_sessions() {
     CHECK(options_.sessions > 0);
@@ -313,9 +314,9 @@ class SqliteDatabase : public Database {
     }
     if (options_.path == kInMemory) {  // the one session serves all
       const std::lock_guard lock(writing_);
-      TRY(run_script(*writer_, "pragma query_only = on", options_.path));
+      TRY(run_script(*writer_, "pragma query_only = on", name_));
       auto done = read_with(*writer_, body);
-      TRY(run_script(*writer_, "pragma query_only = off", options_.path));
+      TRY(run_script(*writer_, "pragma query_only = off", name_));
       return done;
     }
     TRY_ASSIGN(soci::session* const reader, borrow_reader());
@@ -335,10 +336,10 @@ class SqliteDatabase : public Database {
   // snapshot out of date when it first writes, and would have to be repeated.
   Result<void> write_with(const Body& body) {
     TRY(fault("begin"));
-    TRY(run_script(*writer_, "begin immediate", options_.path));
-    auto done = guarded(options_.path, [&] { return body(*writer_); });
+    TRY(run_script(*writer_, "begin immediate", name_));
+    auto done = guarded(name_, [&] { return body(*writer_); });
     if (done) done = fault("commit");
-    if (done) done = run_script(*writer_, "commit", options_.path);
+    if (done) done = run_script(*writer_, "commit", name_);
     if (!done) {
       roll_back(*writer_);
       return done;
@@ -347,8 +348,8 @@ class SqliteDatabase : public Database {
   }
 
   Result<void> read_with(soci::session& sql, const Body& body) {
-    TRY(run_script(sql, "begin", options_.path));
-    auto done = guarded(options_.path, [&] { return body(sql); });
+    TRY(run_script(sql, "begin", name_));
+    auto done = guarded(name_, [&] { return body(sql); });
     roll_back(sql);  // a read has nothing to commit
     return done;
   }
@@ -356,7 +357,7 @@ class SqliteDatabase : public Database {
   // After some errors (disk full, for one) SQLite has ended the transaction itself and complains
   // here; either way none is open afterwards.
   void roll_back(soci::session& sql) {
-    const auto done = run_script(sql, "rollback", options_.path);
+    const auto done = run_script(sql, "rollback", name_);
     CHECK(done || sqlite_api::sqlite3_get_autocommit(handle_of(sql)) != 0);
   }
 
@@ -367,9 +368,13 @@ class SqliteDatabase : public Database {
     const auto may_open = [this] { return readers_.size() < options_.sessions; };
     reader_returned_.wait(lock, [&] { return !idle_readers_.empty() || may_open(); });
     if (idle_readers_.empty()) {
-      TRY_ASSIGN(auto opened, open_session(options_, Purpose::kReading));
-      idle_readers_.push_back(opened.get());
-      readers_.push_back(std::move(opened));
+      auto opened = open_session(options_, Purpose::kReading);
+      if (!opened) {
+        return Error{opened.error().code, opened.error().retry,
+                     fmt::format("database '{}': no more sessions can be opened", name_)};
+      }
+      idle_readers_.push_back(opened->get());
+      readers_.push_back(std::move(opened).value());
     }
     soci::session* reader = idle_readers_.back();
     idle_readers_.pop_back();
@@ -395,7 +400,9 @@ class SqliteDatabase : public Database {
   }
 
   const Options options_;
-  std::mutex writing_;  // held for a whole write, so that writers queue here and not in SQLite
+  const std::string name_;  // of the file: its place is told when it cannot be opened, not later,
+                            // to clients from elsewhere
+  std::mutex writing_;      // held for a whole write, so that writers queue here and not in SQLite
   std::unique_ptr<soci::session> writer_;
   std::mutex watching_;
   std::unique_ptr<CommitWatch> watch_ GUARDED_BY(watching_);  // from the first version() on

@@ -322,6 +322,18 @@ TEST_F(DatabaseTest, ADamagedPageIsReportedAsCorrupt) {
   EXPECT_EQ(count.error().code, Code::kCorrupt);
 }
 
+// What goes wrong later is told to clients from elsewhere as well.
+TEST_F(DatabaseTest, AnOpenDatabaseIsNamedWithoutItsDirectory) {
+  const auto database = open();
+  const auto failed = database->write([](soci::session& sql) -> Result<void> {
+    sql << "insert into nothing values (1)";
+    return {};
+  });
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("database 'wherry.db'"));
+  EXPECT_THAT(failed.error().message, testing::Not(HasSubstr(scratch_.path())));
+}
+
 TEST_F(DatabaseTest, AMissingDirectoryIsNamed) {
   const auto opened = Database::open({.path = scratch_.file("none/wherry.db")});
   EXPECT_EQ(opened.error().code, Code::kNotFound);

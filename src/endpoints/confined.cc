@@ -174,7 +174,14 @@ Result<std::shared_ptr<Storage>> ConfinedStorage::walk(const Steps& steps) {
   std::shared_ptr<Storage> storage = base_;
   RelPath here;
   for (const RelPath& step : steps) {
-    TRY_ASSIGN(storage, storage->subdirectory(step.relative_to(here)));
+    auto below = storage->subdirectory(step.relative_to(here));
+    if (!below) {
+      const bool is_of_guest = root_.is_within(step);  // it, or what its owner is granted above
+      if (below.error().code == Code::kNotFound && is_of_guest)
+        return make_error(Code::kUnavailable, "the directory of the guest collection is away");
+      return std::move(below).error();
+    }
+    storage = std::move(below).value();
     here = step;
   }
   return storage;
@@ -236,7 +243,7 @@ Result<void> ConfinedStorage::check_still_there(Granted& granted) {
   if (now) {
     TRY_ASSIGN(const Entry entry, (*now)->stat(RelPath(), Follow::kNo));
     if (entry.attributes.inode == granted.inode) return {};
-  } else if (now.error().code != Code::kNotFound) {
+  } else if (now.error().code != Code::kNotFound && now.error().code != Code::kUnavailable) {
     return now.error();
   }
   forget(granted);

@@ -250,6 +250,26 @@ Error unknown_endpoint(std::string_view name, const std::vector<Endpoint>& all) 
                     close ? fmt::format("did you mean '{}'? ", *close) : std::string());
 }
 
+// There is no such directory, or something else is in its place.
+bool is_away(const Error& error) {
+  return error.code == Code::kNotFound || error.code == Code::kInvalid;
+}
+
+// Why a storage could not be opened, without its place on the host: clients elsewhere read it too.
+Error unopened(const Endpoint& endpoint, const Error& cause) {
+  const std::string& name = endpoint.display_name;
+  if (is_away(cause)) return not_connected(name, "its directory is away");
+  if (cause.code == Code::kDenied)
+    return not_connected(name, "the service may not open its directory");
+  if (cause.code == Code::kUnsupported) {
+    return make_error(Code::kUnsupported,
+                      "endpoint '{}': the kernel of its host has no openat2 (Linux 5.6), without "
+                      "which nothing keeps paths in its directory",
+                      name);
+  }
+  return not_connected(name, "its storage does not answer");
+}
+
 // What bounds its host bounds a guest collection.
 void add_host(Endpoint& guest, const Endpoint& host) {
   if (host.access == Access::kRead) guest.access = Access::kRead;
@@ -576,20 +596,24 @@ Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size
 
 Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint) {
   if (endpoint.is_guest()) return open_guest(endpoint);
+  std::shared_ptr<storage::Storage> known;
   {
     const std::lock_guard lock(state_->mutex);
-    if (auto known = state_->known(endpoint)) return known;
+    known = state_->known(endpoint);
   }
   // Without the lock: a place that hangs keeps nobody from the others.
-  TRY_ASSIGN(std::unique_ptr<storage::Storage> storage, storage::open_storage(endpoint.storage_url),
-             "endpoint '{}'", endpoint.display_name);
+  if (known && known->is_in_place()) return known;
+  auto opened = storage::open_storage(endpoint.storage_url);
+  if (!opened) return unopened(endpoint, opened.error());
+  std::unique_ptr<storage::Storage> storage = std::move(opened).value();
   if (endpoint.bytes_per_second != 0 || endpoint.operations_per_second != 0) {
     const storage::ThrottlePolicy policy{endpoint.bytes_per_second, endpoint.operations_per_second};
     storage = storage::make_throttled(std::move(storage), policy, state_->clock);
   }
   std::shared_ptr<storage::Storage> shared = std::move(storage);
   const std::lock_guard lock(state_->mutex);
-  if (auto known = state_->known(endpoint)) return known;  // somebody was quicker
+  const auto other = state_->known(endpoint);
+  if (other && other != known) return other;  // somebody was quicker
   state_->opened[endpoint.id] = {endpoint.storage_url, endpoint.bytes_per_second,
                                  endpoint.operations_per_second, false, shared};
   return shared;
@@ -599,14 +623,24 @@ Result<std::shared_ptr<storage::Storage>> Endpoints::open_guest(const Endpoint& 
   TRY_ASSIGN(const Endpoint host, get(endpoint.host_endpoint), "host endpoint of '{}'",
              endpoint.display_name);
   TRY_ASSIGN(const auto storage, open(host));
-  TRY_ASSIGN(auto below, storage->subdirectory(endpoint.host_path), "endpoint '{}'",
-             endpoint.display_name);
-  return std::shared_ptr<storage::Storage>(std::move(below));
+  auto below = storage->subdirectory(endpoint.host_path);
+  if (below) return std::shared_ptr<storage::Storage>(std::move(below).value());
+  if (is_away(below.error())) return not_connected(endpoint.display_name, "its directory is away");
+  return std::move(below).error().with_context(fmt::format("endpoint '{}'", endpoint.display_name));
 }
 
 void Endpoints::substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage) {
   const std::lock_guard lock(state_->mutex);
   state_->opened[id] = {{}, 0, 0, true, std::move(storage)};
+}
+
+std::string place_of(const Endpoint& endpoint) {
+  if (endpoint.storage_url.empty()) return fmt::format("'{}'", endpoint.display_name);
+  return fmt::format("'{}' ({})", endpoint.display_name, escape_bytes(endpoint.storage_url));
+}
+
+Error not_connected(std::string_view display_name, std::string_view why) {
+  return make_error(Code::kUnavailable, "endpoint '{}' is not connected: {}", display_name, why);
 }
 
 Error no_such_endpoint(const EndpointId& id) {

@@ -149,6 +149,8 @@ class Endpoints {
   // The open storage, throttled as the record says; the same object for repeated calls while the
   // record is unchanged, but for guest collections, whose storage is confined to their directory
   // anew each time and shares the host's throttle. Valid as long as the pointer is held.
+  // kUnavailable if the endpoint is not connected: its directory was removed, say, or unmounted.
+  // The message does not tell where that is, which is for local users alone; see place_of().
   Result<std::shared_ptr<storage::Storage>> open(const Endpoint& endpoint);
   // Puts `storage` behind an endpoint in place of what its URL says (tests and simulation).
   void substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage);
@@ -161,6 +163,11 @@ class Endpoints {
   std::unique_ptr<State> state_;
 };
 
+// Where the endpoint is, for messages to local users: "'lab' (posix:///data/lab)".
+std::string place_of(const Endpoint& endpoint);
+
+// kUnavailable: the endpoint is there and its files are away.
+Error not_connected(std::string_view display_name, std::string_view why);
 // kNotFound, in the same words wherever an id leads nowhere.
 Error no_such_endpoint(const EndpointId& id);
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/scratch_directory.h"
 #include "storage/backends.h"
 
 namespace wherry::endpoints {
@@ -174,6 +177,57 @@ TEST_F(EndpointsTest, OpenGivesTheSameStorageUntilTheRecordChanges) {
   change.bytes_per_second = 1'000'000;
   const Endpoint changed = endpoints_->update(created.id, change).value();
   EXPECT_NE(endpoints_->open(changed).value(), first);
+}
+
+TEST_F(EndpointsTest, WhoseDirectoryIsAwayIsNotConnectedAndDoesNotSayWhereItWas) {
+  const ScratchDirectory scratch;
+  NewEndpoint placed = request("lab");
+  placed.location = scratch.file("data");
+  std::filesystem::create_directory(placed.location);
+  const Endpoint created = endpoints_->create(placed).value();
+  ASSERT_TRUE(endpoints_->open(created));
+  std::filesystem::remove(placed.location);
+  Endpoints fresh(*database_, clock_, random_);
+  for (Endpoints* endpoints : {endpoints_.get(), &fresh}) {
+    const auto opened = endpoints->open(created);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::kUnavailable);
+    EXPECT_EQ(opened.error().retry, Retry::kLater);
+    EXPECT_NE(opened.error().message.find("'lab' is not connected"), std::string::npos);
+    EXPECT_EQ(opened.error().message.find(scratch.path()), std::string::npos);
+  }
+  EXPECT_NE(place_of(created).find(placed.location), std::string::npos) << "for local users";
+}
+
+TEST_F(EndpointsTest, ADirectoryThatTookThePlaceOfTheOldOneIsOpenedAnew) {
+  const ScratchDirectory scratch;
+  NewEndpoint placed = request("lab");
+  placed.location = scratch.file("data");
+  std::filesystem::create_directory(placed.location);
+  const Endpoint created = endpoints_->create(placed).value();
+  const auto before = endpoints_->open(created).value();
+  std::filesystem::rename(placed.location, scratch.file("aside"));
+  std::filesystem::create_directories(placed.location + "/new");
+  const auto after = endpoints_->open(created).value();
+  EXPECT_TRUE(after->stat(RelPath::parse("new").value(), storage::Storage::Follow::kNo));
+  EXPECT_FALSE(before->is_in_place());
+  EXPECT_EQ(endpoints_->open(created).value(), after);
+}
+
+TEST_F(EndpointsTest, AGuestCollectionWhoseDirectoryIsAwayIsNotConnected) {
+  const ScratchDirectory scratch;
+  NewEndpoint placed = request("lab");
+  placed.location = scratch.path();
+  const Endpoint host = endpoints_->create(placed).value();
+  std::filesystem::create_directory(scratch.file("share"));
+  NewEndpoint shared = request("share");
+  shared.location = "";
+  shared.host_endpoint = host.id;
+  shared.host_path = RelPath::parse("share").value();
+  const Endpoint guest = endpoints_->create(shared).value();
+  ASSERT_TRUE(endpoints_->open(guest));
+  std::filesystem::remove(scratch.file("share"));
+  EXPECT_EQ(endpoints_->open(guest).error().code, Code::kUnavailable);
 }
 
 TEST_F(EndpointsTest, SubstituteStandsInForTheStorage) {

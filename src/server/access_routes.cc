@@ -115,9 +115,12 @@ Result<Response> create_share(const TransferParts& parts, const Call& call) {
   request.host_endpoint = host->id;
   TRY_ASSIGN(request.host_path, api::read_path(creation.host_path, host->default_directory),
              "host_path");
-  TRY_ASSIGN(const Endpoint made, parts.permissions.create_guest(request));
+  const auto made = parts.permissions.create_guest(request);
+  if (!made && made.error().code == Code::kUnavailable)
+    return refusal(call, made.error(), Situation::kStat);  // the endpoint is away, not the service
+  if (!made) return made.error();
   return json_answer(
-      api::endpoint_created_document(made.id, "Shared endpoint created", context_of(call)), 201);
+      api::endpoint_created_document(made->id, "Shared endpoint created", context_of(call)), 201);
 }
 
 // Of those that the host has, what `is_wanted` lets pass, in the order of their names.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Endpoints as the service shows them.
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <set>
@@ -8,6 +10,7 @@
 #include "api/paths.h"
 #include "api/requests.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "server/transfer_routes.h"
 
@@ -181,6 +184,16 @@ Result<void> require_administrator(const TransferParts& parts, const Call& call,
                     endpoint.display_name);
 }
 
+// A new directory for an endpoint. Where that would be, its log tells, and no answer.
+Result<std::string> make_place(const TransferParts& parts) {
+  std::string place = fmt::format("{}/{}", parts.endpoint_directory, new_uuid(parts.random));
+  const auto made = make_directories(place, 0700);
+  if (made) return place;
+  log_warning("make an endpoint: {}", made.error().message);
+  return Error{made.error().code, made.error().retry,
+               "the service cannot make a directory for it: ask who runs it"};
+}
+
 // A client does not choose where on the service's host its endpoint is.
 Result<Response> create(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const json::object body, body_of(call));
@@ -193,12 +206,14 @@ Result<Response> create(const TransferParts& parts, const Call& call) {
   }
   creation.endpoint.is_public = creation.is_public;
   creation.endpoint.owner = call.caller->identity;
-  creation.endpoint.location =
-      fmt::format("{}/{}", parts.endpoint_directory, new_uuid(parts.random));
-  TRY(make_directories(creation.endpoint.location, 0700));
-  TRY_ASSIGN(const Endpoint endpoint, parts.endpoints.create(creation.endpoint));
+  TRY_ASSIGN(creation.endpoint.location, make_place(parts));
+  const auto endpoint = parts.endpoints.create(creation.endpoint);
+  if (!endpoint) {
+    (void)::rmdir(creation.endpoint.location.c_str());  // nobody knows of it
+    return endpoint.error();
+  }
   return json_answer(
-      api::endpoint_created_document(endpoint.id, "Endpoint created", context_of(call)), 201);
+      api::endpoint_created_document(endpoint->id, "Endpoint created", context_of(call)), 201);
 }
 
 Result<Response> change(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {

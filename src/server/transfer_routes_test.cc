@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "server/route_fixture.h"
 
@@ -164,6 +165,44 @@ TEST_F(TransferRoutesTest, ADirectoryIsListedAsAsked) {
   EXPECT_EQ(object(ls({{"path", "/run"}, {"limit", "1"}})).at("total"), 3);
   EXPECT_EQ(code(ls({{"path", "/none"}})), "ClientError.NotFound");
   EXPECT_EQ(ls({{"path", "/run/../.."}}).status, 400u);
+}
+
+TEST_F(TransferRoutesTest, AnEndpointThatIsAwaySaysSoAndNotWhereItWas) {
+  endpoints::NewEndpoint lab;
+  lab.display_name = "beamline";
+  lab.location = world_.scratch.file("beamline");
+  lab.owner = kAda;
+  std::filesystem::create_directory(lab.location);
+  const std::string id = world_.endpoints->create(lab).value().id;
+  const std::string kOperation = "/v0.10/operation/endpoint/{endpoint_id}/";
+  const Asked ls{.pattern = kOperation + "ls", .parameters = {{"endpoint_id", id}}};
+  ASSERT_EQ(call(ls).status, 200u);
+  std::filesystem::remove(lab.location);
+  const Response listed = call(ls);
+  EXPECT_EQ(listed.status, 502u);
+  EXPECT_EQ(code(listed), "ExternalError.DirListingFailed.GCDisconnected");
+  const Response made = call({.method = Method::kPost,
+                              .pattern = kOperation + "mkdir",
+                              .parameters = {{"endpoint_id", id}},
+                              .body = R"({"path":"/d"})"});
+  EXPECT_EQ(code(made), "ExternalError.MkdirFailed.GCDisconnected");
+  for (const Response& response : {listed, made})
+    EXPECT_THAT(response.body, testing::Not(HasSubstr(world_.scratch.path())));
+}
+
+TEST_F(TransferRoutesTest, AnEndpointThatCannotBeMadeLeavesNothingAndNamesNoPath) {
+  TransferParts with_directory = parts();
+  with_directory.endpoint_directory = world_.scratch.file("made");
+  routes_ = endpoint_routes(with_directory);
+  const Asked create{
+      .method = Method::kPost, .pattern = "/v0.10/endpoint", .body = R"({"display_name":"a/b"})"};
+  EXPECT_EQ(call(create).status, 400u);
+  EXPECT_TRUE(std::filesystem::is_empty(with_directory.endpoint_directory));
+  std::filesystem::remove(with_directory.endpoint_directory);
+  std::ofstream(with_directory.endpoint_directory) << "a file in the way";
+  const Response refused = call(create);
+  EXPECT_GE(refused.status, 400u);
+  EXPECT_THAT(refused.body, testing::Not(HasSubstr(world_.scratch.path())));
 }
 
 TEST_F(TransferRoutesTest, FilesAreMadeAndRenamedWhereARuleAllows) {

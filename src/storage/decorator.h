@@ -64,6 +64,7 @@ class Decorator : public Storage {
   Result<std::string> checksum(const RelPath& path, HashAlgorithm algorithm) override;
   Result<void> clone_from(Storage& source, const RelPath& path, TemporaryFile& file) override;
   std::optional<std::string> host_directory() const override { return inner_.host_directory(); }
+  bool is_in_place() const override { return inner_.is_in_place(); }
 
  protected:
   struct Call {

@@ -122,6 +122,7 @@ class PosixStorage : public Storage {
     return std::make_unique<PosixStorage>(std::move(root));
   }
   std::optional<std::string> host_directory() const override { return root_.directory(); }
+  bool is_in_place() const override { return root_.is_in_place(); }
 
  private:
   // A name in an open directory: what the *at() calls work on.

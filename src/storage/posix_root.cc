@@ -159,6 +159,13 @@ Result<PosixRoot> PosixRoot::open_root(const RelPath& directory) const {
   return PosixRoot(std::move(fd), *std::move(real), std::move(given));
 }
 
+bool PosixRoot::is_in_place() const {
+  struct stat opened;
+  struct stat now;
+  return ::fstat(fd_.get(), &opened) == 0 && ::stat(given_directory_.c_str(), &now) == 0 &&
+         opened.st_dev == now.st_dev && opened.st_ino == now.st_ino;
+}
+
 int PosixRoot::resolve_flags() const {
   // From the machine's own root nothing is outside; the kernel may follow absolute symlinks itself.
   const int scope = directory_ == "/" ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;

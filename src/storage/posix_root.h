@@ -36,6 +36,9 @@ class PosixRoot {
   // permissions forbid reading.
   Result<UniqueFd> open_directory(const RelPath& path) const;
 
+  // Whether the path that was given still leads to the directory that was opened.
+  bool is_in_place() const;
+
   int fd() const { return fd_.get(); }
   // Absolute, without symlinks, as it was when the root was opened.
   const std::string& directory() const { return directory_; }

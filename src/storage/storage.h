@@ -190,6 +190,9 @@ class Storage {
   // Optional: the directory of this host that is the root, for callers that watch or scan it
   // directly (sync).
   virtual std::optional<std::string> host_directory() const { return std::nullopt; }
+  // Optional: whether what was opened is still what is found at its place: not removed, unmounted
+  // or replaced by something else. Who opens anew then sees what is there now.
+  virtual bool is_in_place() const { return true; }
 };
 
 // Names of temporaries: ".wherry-<owner>-<16 hex digits>", where `owner` (a task id, say) lets a

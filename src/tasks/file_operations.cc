@@ -86,8 +86,8 @@ FileInfo describe(Storage& storage, const RelPath& path, const Entry& entry, Nam
 Result<OpenEndpoint> open_endpoint(endpoints::Endpoints& endpoints, const EndpointId& id) {
   OpenEndpoint opened;
   TRY_ASSIGN(opened.endpoint, endpoints.get(id));
-  TRY_ASSIGN(opened.storage, endpoints.open(opened.endpoint), "open endpoint '{}'",
-             opened.endpoint.display_name);
+  TRY_ASSIGN(opened.storage, endpoints.open(opened.endpoint), "open endpoint {}",
+             endpoints::place_of(opened.endpoint));
   return opened;
 }
 

@@ -306,8 +306,8 @@ Result<Task> Service::wait(const TaskId& id, Duration timeout, std::stop_token s
 
 Result<std::optional<std::string>> Service::host_directory(const EndpointId& id) {
   TRY_ASSIGN(const endpoints::Endpoint endpoint, parts_.endpoints.get(id));
-  TRY_ASSIGN(const auto storage, parts_.endpoints.open(endpoint), "open endpoint '{}'",
-             endpoint.display_name);
+  TRY_ASSIGN(const auto storage, parts_.endpoints.open(endpoint), "open endpoint {}",
+             endpoints::place_of(endpoint));
   return storage->host_directory();
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/back_off.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/units.h"
@@ -18,6 +19,10 @@ using engine::RunReport;
 
 namespace {
 
+// An endpoint that is not connected is looked for after a second, then after twice as long each
+// time.
+constexpr Duration kFirstLook = std::chrono::seconds(1);
+constexpr Duration kLookEvery = std::chrono::minutes(1);
 // PROGRESS events: after a minute, then after twice as long each time.
 constexpr Duration kFirstProgressEvent = std::chrono::minutes(1);
 
@@ -146,8 +151,14 @@ Result<endpoints::Endpoint> TaskRun::open(const EndpointId& id,
                                           std::shared_ptr<storage::Storage>& storage) {
   TRY_ASSIGN(endpoints::Endpoint endpoint, parts_.endpoints.get(id));
   // As far as the owner may use it, at every file: rules may change while the task waits or runs.
-  TRY_ASSIGN(storage, parts_.permissions.open({start_.task.owner, {}}, endpoint),
-             "open endpoint '{}'", endpoint.display_name);
+  const endpoints::Principal owner{start_.task.owner, {}};
+  auto opened = parts_.permissions.open(owner, endpoint);
+  if (!opened) {
+    Error error = std::move(opened).error();
+    if (!endpoints::is_local_user(owner)) return error;
+    return std::move(error).with_context("open endpoint " + endpoints::place_of(endpoint));
+  }
+  storage = std::move(opened).value();
   return endpoint;
 }
 
@@ -160,12 +171,30 @@ void TaskRun::open_gate(const endpoints::Endpoint& target) {
 }
 
 void TaskRun::note_waiting(std::optional<TimePoint> until) {
-  const auto noted = until ? parts_.store.set_nice_status(
-                                 start_.key, "QUOTA_EXCEEDED",
-                                 fmt::format("the daily quota is used up; goes on by itself at {}",
-                                             format_time(*until)))
-                           : parts_.store.set_nice_status(start_.key, "OK", "");
+  if (!until) return set_nice_status("OK", "");
+  set_nice_status(
+      "QUOTA_EXCEEDED",
+      fmt::format("the daily quota is used up; goes on by itself at {}", format_time(*until)));
+}
+
+void TaskRun::set_nice_status(const std::string& status, const std::string& details) {
+  const auto noted = parts_.store.set_nice_status(start_.key, status, details);
   if (!noted) log_warning("task {}: {}", start_.task.id, noted.error().message);
+}
+
+void TaskRun::note_away(const Error& error) {
+  progress_.faults.fetch_add(1, std::memory_order_relaxed);
+  if (std::exchange(away_, true)) return;
+  constexpr const char* kCode = "GC_NOT_CONNECTED";
+  log_warning("task {} waits: {}", start_.task.id, error.message);
+  set_nice_status(kCode, error.message);
+  const std::lock_guard lock(mutex_);
+  if (faults_.size() < kMaxFaultEvents)
+    faults_.push_back({parts_.clock.now(), kCode, error.message, "", true});
+}
+
+void TaskRun::note_connected() {
+  if (std::exchange(away_, false)) set_nice_status("OK", "");
 }
 
 void TaskRun::close_gate() {
@@ -178,6 +207,27 @@ void TaskRun::close_gate() {
   const auto closed = gate_->close(moved);
   if (!closed) log_warning("task {}: {}", start_.task.id, closed.error().message);
   gate_.reset();
+}
+
+// An endpoint that is not connected is a fault as that of a file: it is tried again until the
+// deadline.
+Result<RunReport> TaskRun::run_when_connected() {
+  for (int attempts = 1;; ++attempts) {
+    auto report = run_engine();
+    if (report || report.error().code != Code::kUnavailable || store_error()) return report;
+    if (!wait_for_endpoint(report.error(), attempts)) {
+      const bool is_stopped = stop_.stop_requested();
+      return RunReport{is_stopped ? RunEnd::kStopped : RunEnd::kDeadline, {}, 0, {}};
+    }
+  }
+}
+
+// False if that is not to be waited for any longer.
+bool TaskRun::wait_for_endpoint(const Error& error, int attempts) {
+  note_away(error);
+  const Duration left = start_.task.deadline - parts_.clock.now();
+  const Duration pause = std::min(growing_pause(kFirstLook, attempts, kLookEvery), left);
+  return pause > Duration(0) && parts_.clock.sleep(pause, stop_.get_token());
 }
 
 Result<RunReport> TaskRun::run_engine() {
@@ -197,6 +247,7 @@ Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
   TRY(open(start_.task.source_endpoint, source));
   TRY_ASSIGN(const endpoints::Endpoint to, open(start_.task.target_endpoint, target));
   if (start_.task.source_endpoint == start_.task.target_endpoint) source = target;
+  note_connected();
   open_gate(to);
   engine::RunContext context = given;
   if (gate_) {
@@ -216,6 +267,7 @@ Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
 Result<RunReport> TaskRun::run_delete(const engine::RunContext& context) {
   std::shared_ptr<storage::Storage> storage;
   TRY(open(start_.task.source_endpoint, storage));
+  note_connected();
   CheckedItems<engine::DeleteItem> items(*this, read_delete_items(parts_.database, start_.key));
   return engine::run_delete(*storage, items, start_.task.delete_options, context, *this, progress_);
 }
@@ -234,7 +286,7 @@ Result<void> TaskRun::execute_to_end(std::stop_token stop, WhenStopped when_stop
   for (;;) {
     if (start_.recovering) TRY(parts_.outcomes.begin_recovery(start_.key));
     Result<RunReport> report =
-        stop_.stop_requested() ? RunReport{RunEnd::kStopped, {}, 0, {}} : run_engine();
+        stop_.stop_requested() ? RunReport{RunEnd::kStopped, {}, 0, {}} : run_when_connected();
     if (const auto error = store_error()) return *error;
     TRY_ASSIGN(const std::optional<Ending> ending, judge(report, when_stopped));
     const bool again = !ending && report && report->end == RunEnd::kDeadline;

@@ -70,6 +70,8 @@ class TaskRun : private engine::RunObserver {
   Result<bool> is_done(std::uint64_t item, const RelPath& below) override;
 
   Result<void> execute_to_end(std::stop_token stop, WhenStopped when_stopped);
+  Result<engine::RunReport> run_when_connected();
+  bool wait_for_endpoint(const Error& error, int attempts);
   Result<engine::RunReport> run_engine();
   Result<engine::RunReport> run_transfer(const engine::RunContext& context);
   Result<engine::RunReport> run_delete(const engine::RunContext& context);
@@ -78,6 +80,9 @@ class TaskRun : private engine::RunObserver {
   void open_gate(const endpoints::Endpoint& target);
   void close_gate();
   void note_waiting(std::optional<TimePoint> until);
+  void note_away(const Error& error);
+  void note_connected();
+  void set_nice_status(const std::string& status, const std::string& details);
 
   // Nothing: to be run again, because the deadline was put off.
   Result<std::optional<Ending>> judge(const Result<engine::RunReport>& report,
@@ -100,6 +105,7 @@ class TaskRun : private engine::RunObserver {
   engine::Progress progress_;
   std::stop_source stop_;
   std::atomic<bool> pausing_ = false;  // it stops to wait until it is paused no longer
+  bool away_ = false;                  // an endpoint of it is, and that was told
   Duration began_;                     // monotonic
 
   std::mutex mutex_;

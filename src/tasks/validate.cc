@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "base/units.h"
+#include "endpoints/grants.h"
 #include "tasks/overlap.h"
 
 namespace wherry::tasks {
@@ -136,10 +137,17 @@ Result<void> check_item(const engine::TransferItem& item) {
   return item.checksum ? check_checksum(*item.checksum) : Result<void>();
 }
 
+// Nothing if it is not of this host. For an endpoint that is not connected a task of the service
+// waits, and its plan looks again; a local user is told at once, and where it is.
 Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
-                                           const endpoints::Endpoint& endpoint) {
-  TRY_ASSIGN(const auto storage, endpoints.open(endpoint));
-  return storage->host_directory();
+                                           const endpoints::Endpoint& endpoint,
+                                           const std::string& owner) {
+  const auto storage = endpoints.open(endpoint);
+  if (storage) return (*storage)->host_directory();
+  if (endpoints::is_local_user({owner, {}}))
+    return Error(storage.error()).with_context("open endpoint " + endpoints::place_of(endpoint));
+  if (storage.error().code == Code::kUnavailable) return std::optional<std::string>();
+  return storage.error();
 }
 
 }  // namespace
@@ -159,8 +167,8 @@ Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endp
   TRY_ASSIGN(const auto target, find(endpoints, request.target_endpoint, "target"));
   TRY(check_writable(target));
   TRY(check_filters(request.options.filters));
-  TRY_ASSIGN(const auto source_root, root_of(endpoints, source));
-  TRY_ASSIGN(const auto target_root, root_of(endpoints, target));
+  TRY_ASSIGN(const auto source_root, root_of(endpoints, source, request.owner));
+  TRY_ASSIGN(const auto target_root, root_of(endpoints, target, request.owner));
   OverlapCheck overlap(request, source_root, target_root);
   for (std::size_t i = 0; i < request.items.size(); ++i) {
     TRY(check_item(request.items[i]), "item {} ('/{}')", i + 1,
