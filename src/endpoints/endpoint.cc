@@ -400,21 +400,23 @@ struct Endpoints::State {
     std::uint64_t operations_per_second = 0;
     bool substituted = false;
     std::shared_ptr<storage::Storage> storage;
+    std::shared_ptr<storage::Throttle> throttle;  // null: without bound
   };
   std::mutex mutex;
   std::map<EndpointId, Opened> opened GUARDED_BY(mutex);
   ReadCache<Endpoint> records{database};
 
-  // The storage that is open as the record says; null if none is.
-  std::shared_ptr<storage::Storage> known(const Endpoint& endpoint) REQUIRES_LOCK(mutex) {
+  // What is open as the record says.
+  std::optional<Opened> known(const Endpoint& endpoint) REQUIRES_LOCK(mutex) {
     const auto found = opened.find(endpoint.id);
-    if (found == opened.end()) return nullptr;
+    if (found == opened.end()) return std::nullopt;
     const Opened& one = found->second;
     const bool is_unchanged = one.storage_url == endpoint.storage_url &&
                               one.bytes_per_second == endpoint.bytes_per_second &&
                               one.operations_per_second == endpoint.operations_per_second;
-    return one.substituted || is_unchanged ? one.storage : nullptr;
+    return one.substituted || is_unchanged ? std::optional(one) : std::nullopt;
   }
+  Result<Opened> open(const Endpoint& endpoint);
 
   Result<std::vector<Endpoint>> stored(std::string_view condition) {
     return database.read([&](soci::session& sql) -> Result<std::vector<Endpoint>> {
@@ -594,35 +596,43 @@ Result<std::vector<Endpoint>> Endpoints::search(std::string_view text, std::size
   return found;
 }
 
-Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint) {
-  if (endpoint.is_guest()) return open_guest(endpoint);
-  std::shared_ptr<storage::Storage> known;
+Result<Endpoints::State::Opened> Endpoints::State::open(const Endpoint& endpoint) {
+  std::optional<Opened> before;
   {
-    const std::lock_guard lock(state_->mutex);
-    known = state_->known(endpoint);
+    const std::lock_guard lock(mutex);
+    before = known(endpoint);
   }
   // Without the lock: a place that hangs keeps nobody from the others.
-  if (known && known->is_in_place()) return known;
-  auto opened = storage::open_storage(endpoint.storage_url);
-  if (!opened) return unopened(endpoint, opened.error());
-  std::unique_ptr<storage::Storage> storage = std::move(opened).value();
-  if (endpoint.bytes_per_second != 0 || endpoint.operations_per_second != 0) {
-    const storage::ThrottlePolicy policy{endpoint.bytes_per_second, endpoint.operations_per_second};
-    storage = storage::make_throttled(std::move(storage), policy, state_->clock);
-  }
-  std::shared_ptr<storage::Storage> shared = std::move(storage);
-  const std::lock_guard lock(state_->mutex);
-  const auto other = state_->known(endpoint);
-  if (other && other != known) return other;  // somebody was quicker
-  state_->opened[endpoint.id] = {endpoint.storage_url, endpoint.bytes_per_second,
-                                 endpoint.operations_per_second, false, shared};
-  return shared;
+  if (before && before->storage->is_in_place()) return *before;
+  auto storage = storage::open_storage(endpoint.storage_url);
+  if (!storage) return unopened(endpoint, storage.error());
+  const storage::ThrottlePolicy policy{endpoint.bytes_per_second, endpoint.operations_per_second};
+  Opened fresh{endpoint.storage_url,         policy.bytes_per_second,
+               policy.operations_per_second, false,
+               std::move(storage).value(),   nullptr};
+  if (policy.bytes_per_second != 0 || policy.operations_per_second != 0)
+    fresh.throttle = before ? before->throttle : storage::make_throttle(policy, clock);
+  const std::lock_guard lock(mutex);
+  const auto other = known(endpoint);
+  if (other && (!before || other->storage != before->storage)) return *other;  // who was quicker
+  opened[endpoint.id] = fresh;
+  return fresh;
 }
 
-Result<std::shared_ptr<storage::Storage>> Endpoints::open_guest(const Endpoint& endpoint) {
+Result<std::shared_ptr<storage::Storage>> Endpoints::open(const Endpoint& endpoint,
+                                                          std::stop_token stop) {
+  if (endpoint.is_guest()) return open_guest(endpoint, std::move(stop));
+  TRY_ASSIGN(const State::Opened opened, state_->open(endpoint));
+  if (!opened.throttle) return opened.storage;
+  return std::shared_ptr<storage::Storage>(
+      storage::make_throttled(opened.storage, opened.throttle, std::move(stop)));
+}
+
+Result<std::shared_ptr<storage::Storage>> Endpoints::open_guest(const Endpoint& endpoint,
+                                                                std::stop_token stop) {
   TRY_ASSIGN(const Endpoint host, get(endpoint.host_endpoint), "host endpoint of '{}'",
              endpoint.display_name);
-  TRY_ASSIGN(const auto storage, open(host));
+  TRY_ASSIGN(const auto storage, open(host, std::move(stop)));
   auto below = storage->subdirectory(endpoint.host_path);
   if (below) return std::shared_ptr<storage::Storage>(std::move(below).value());
   if (is_away(below.error())) return not_connected(endpoint.display_name, "its directory is away");
@@ -631,7 +641,7 @@ Result<std::shared_ptr<storage::Storage>> Endpoints::open_guest(const Endpoint& 
 
 void Endpoints::substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage) {
   const std::lock_guard lock(state_->mutex);
-  state_->opened[id] = {{}, 0, 0, true, std::move(storage)};
+  state_->opened[id] = {{}, 0, 0, true, std::move(storage), nullptr};
 }
 
 std::string place_of(const Endpoint& endpoint) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -146,18 +147,21 @@ class Endpoints {
   Result<std::vector<Endpoint>> search(std::string_view text, std::size_t limit,
                                        std::size_t offset);
 
-  // The open storage, throttled as the record says; the same object for repeated calls while the
-  // record is unchanged, but for guest collections, whose storage is confined to their directory
-  // anew each time and shares the host's throttle. Valid as long as the pointer is held.
+  // The open storage, throttled as the record says; the same one for repeated calls while the
+  // record is unchanged. One that is throttled is a new object each time, which shares the throttle
+  // and waits for it until `stop`. So is that of a guest collection, confined to its directory.
+  // Valid as long as the pointer is held.
   // kUnavailable if the endpoint is not connected: its directory was removed, say, or unmounted.
   // The message does not tell where that is, which is for local users alone; see place_of().
-  Result<std::shared_ptr<storage::Storage>> open(const Endpoint& endpoint);
+  Result<std::shared_ptr<storage::Storage>> open(const Endpoint& endpoint,
+                                                 std::stop_token stop = {});
   // Puts `storage` behind an endpoint in place of what its URL says (tests and simulation).
   void substitute(const EndpointId& id, std::shared_ptr<storage::Storage> storage);
 
  private:
   Result<void> check_host(const NewEndpoint& request);
-  Result<std::shared_ptr<storage::Storage>> open_guest(const Endpoint& endpoint);
+  Result<std::shared_ptr<storage::Storage>> open_guest(const Endpoint& endpoint,
+                                                       std::stop_token stop);
 
   struct State;
   std::unique_ptr<State> state_;

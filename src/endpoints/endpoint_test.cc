@@ -179,6 +179,22 @@ TEST_F(EndpointsTest, OpenGivesTheSameStorageUntilTheRecordChanges) {
   EXPECT_NE(endpoints_->open(changed).value(), first);
 }
 
+TEST_F(EndpointsTest, WhoeverOpensAThrottledEndpointSharesItsBound) {
+  FakeClock clock(FakeClock().now(), FakeClock::Sleepers::kAdvance);
+  Endpoints endpoints(*database_, clock, random_);
+  NewEndpoint slow = request("slow");
+  slow.operations_per_second = 10;
+  const Endpoint created = endpoints.create(slow).value();
+  const auto first = endpoints.open(created).value();
+  const auto second = endpoints.open(created).value();
+  const Duration start = clock.monotonic();
+  for (int i = 0; i < 26; ++i) {
+    for (const auto& storage : {first, second})
+      ASSERT_TRUE(storage->stat(RelPath(), storage::Storage::Follow::kNo));
+  }
+  EXPECT_GE(clock.monotonic() - start, std::chrono::seconds(5));
+}
+
 TEST_F(EndpointsTest, WhoseDirectoryIsAwayIsNotConnectedAndDoesNotSayWhereItWas) {
   const ScratchDirectory scratch;
   NewEndpoint placed = request("lab");

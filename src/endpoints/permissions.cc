@@ -334,16 +334,18 @@ Result<std::vector<Role::Kind>> Permissions::effective_roles(const Principal& wh
 }
 
 Result<std::shared_ptr<storage::Storage>> Permissions::open(const Principal& who,
-                                                            const Endpoint& endpoint) {
+                                                            const Endpoint& endpoint,
+                                                            std::stop_token stop) {
   // Of them nothing can be taken by any rule.
   const bool is_owner = endpoint.owner == who.identity && endpoint.access == Access::kReadWrite;
-  if (!endpoint.is_guest() && (is_owner || is_local_user(who))) return endpoints_.open(endpoint);
+  if (!endpoint.is_guest() && (is_owner || is_local_user(who)))
+    return endpoints_.open(endpoint, std::move(stop));
   Endpoint host = endpoint;
   if (endpoint.is_guest()) {
     TRY_ASSIGN(host, endpoints_.get(endpoint.host_endpoint), "host endpoint of '{}'",
                endpoint.display_name);
   }
-  TRY_ASSIGN(auto base, endpoints_.open(host));
+  TRY_ASSIGN(auto base, endpoints_.open(host, std::move(stop)));
   const auto live = std::make_shared<LiveGrants>(*this, endpoints_, clock_, who, endpoint.id);
   return make_confined({std::move(base), endpoint.host_path, [live] { return live->now(); }});
 }

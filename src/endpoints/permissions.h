@@ -41,8 +41,10 @@ class Permissions {
   Result<std::vector<Role::Kind>> effective_roles(const Principal& who, const Endpoint& endpoint);
 
   // The storage of `endpoint` as far as `who` may use it, now and, within a second, after every
-  // change of rules. What is not granted is kDenied; see confined.h.
-  Result<std::shared_ptr<storage::Storage>> open(const Principal& who, const Endpoint& endpoint);
+  // change of rules. What is not granted is kDenied; see confined.h. `stop` as in
+  // Endpoints::open().
+  Result<std::shared_ptr<storage::Storage>> open(const Principal& who, const Endpoint& endpoint,
+                                                 std::stop_token stop = {});
   // Makes a guest collection that `request` describes for its owner, who needs to read and write
   // the host's directory: by their own name, as nobody can tell later which groups they are in.
   // kNotFound if the host does not exist for them, kDenied if that is not granted.

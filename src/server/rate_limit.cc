@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rate_limit.h"
 
-#include <algorithm>
+#include "base/rate.h"
 
 namespace wherry::server {
 
 std::optional<Duration> RateLimit::take(std::string_view who) {
   if (options_.per_second <= 0) return std::nullopt;
-  const auto cost = Duration(static_cast<Duration::rep>(1e9 / options_.per_second));
-  const auto saved =
-      Duration(static_cast<Duration::rep>(options_.burst * 1e9 / options_.per_second));
+  const Duration saved(static_cast<Duration::rep>(options_.burst * 1e9 / options_.per_second));
+  const Rate rate{options_.per_second, saved};
   const std::lock_guard lock(mutex_);
   const Duration now = clock_.monotonic();
   auto found = paid_until_.find(who);
@@ -18,7 +17,7 @@ std::optional<Duration> RateLimit::take(std::string_view who) {
     const bool has_room = paid_until_.size() < options_.remembered;
     found = paid_until_.emplace(has_room ? std::string(who) : std::string(), now - saved).first;
   }
-  const Duration paid = std::max(found->second, now - saved) + cost;
+  const Duration paid = rate.paid_until(found->second, now, 1);
   if (paid > now) return paid - now;
   found->second = paid;
   return std::nullopt;

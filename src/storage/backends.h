@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -54,7 +55,13 @@ struct ThrottlePolicy {
   ByteCount bytes_per_second = 0;
   std::uint64_t operations_per_second = 0;
 };
-std::unique_ptr<Storage> make_throttled(std::unique_ptr<Storage> inner,
-                                        const ThrottlePolicy& policy, Clock& clock);
+// What bounds storages together, that of a subdirectory with that above it. Outlived by `clock`.
+class Throttle;
+std::shared_ptr<Throttle> make_throttle(const ThrottlePolicy& policy, Clock& clock);
+// Once a stop is requested nothing waits any more: what is under way ends at once, and who had it
+// stopped asks for little else. It counts all the same for those who share the throttle.
+std::unique_ptr<Storage> make_throttled(std::shared_ptr<Storage> inner,
+                                        std::shared_ptr<Throttle> throttle,
+                                        std::stop_token stop = {});
 
 }  // namespace wherry::storage

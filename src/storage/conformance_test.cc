@@ -831,8 +831,9 @@ const Candidate kCandidates[] = {
      [](World& w) { return make_retrying(open_memory(), {}, w.clock, w.random); }},
     {"ThrottledMemory",
      [](World& w) {
-       return make_throttled(open_memory(),
-                             {.bytes_per_second = 1 << 20, .operations_per_second = 100}, w.clock);
+       return make_throttled(
+           open_memory(),
+           make_throttle({.bytes_per_second = 1 << 20, .operations_per_second = 100}, w.clock));
      }},
     {"FaultyPosixWithoutFaults",
      [](World& w) { return make_faulty(open_posix(w.scratch.path()).value(), w.faults, w.clock); }},

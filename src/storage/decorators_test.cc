@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/scratch_directory.h"
 #include "storage/backends.h"
 #include "storage/testing/content.h"
@@ -117,11 +119,16 @@ TEST_F(Retrying, AListingThatBrokeOffGoesOnWhereItWas) {
 
 // --- throttled ---
 
-using Throttled = Decorators;
+class Throttled : public Decorators {
+ protected:
+  std::unique_ptr<Storage> throttled(std::shared_ptr<Storage> inner, const ThrottlePolicy& policy) {
+    return make_throttled(std::move(inner), make_throttle(policy, clock_));
+  }
+};
 
 TEST_F(Throttled, BoundsBytesPerSecondOfReadsAndWritesTogether) {
-  const auto storage = make_throttled(
-      std::move(memory_), {.bytes_per_second = 1000, .operations_per_second = 0}, clock_);
+  const auto storage =
+      throttled(std::move(memory_), {.bytes_per_second = 1000, .operations_per_second = 0});
   put_file(*storage, "f", std::string(5000, 'x'));
   EXPECT_EQ(spent(), 5s);
   EXPECT_EQ(get_file(*storage, "f").size(), 5000U);
@@ -130,23 +137,23 @@ TEST_F(Throttled, BoundsBytesPerSecondOfReadsAndWritesTogether) {
 
 TEST_F(Throttled, ChargesForWhatWasReadNotForTheBuffer) {
   put_file(*memory_, "f", "0123456789");
-  const auto storage = make_throttled(std::move(memory_),
-                                      {.bytes_per_second = 10, .operations_per_second = 0}, clock_);
+  const auto storage =
+      throttled(std::move(memory_), {.bytes_per_second = 10, .operations_per_second = 0});
   std::string buffer(1 << 20, '.');
   EXPECT_EQ(storage->open_read(path_of("f")).value()->read(0, buffer).value(), 10U);
   EXPECT_EQ(spent(), 1s);
 }
 
 TEST_F(Throttled, BoundsOperationsPerSecond) {
-  const auto storage = make_throttled(std::move(memory_),
-                                      {.bytes_per_second = 0, .operations_per_second = 10}, clock_);
+  const auto storage =
+      throttled(std::move(memory_), {.bytes_per_second = 0, .operations_per_second = 10});
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(storage->stat(RelPath(), Follow::kNo));
   EXPECT_EQ(spent(), 5s);
 }
 
 TEST_F(Throttled, IdleTimeIsSavedOnlyForAMoment) {
-  const auto storage = make_throttled(std::move(memory_),
-                                      {.bytes_per_second = 0, .operations_per_second = 10}, clock_);
+  const auto storage =
+      throttled(std::move(memory_), {.bytes_per_second = 0, .operations_per_second = 10});
   clock_.advance(1h);
   const Duration start = spent();
   for (int i = 0; i < 11; ++i) ASSERT_TRUE(storage->stat(RelPath(), Follow::kNo));
@@ -155,8 +162,8 @@ TEST_F(Throttled, IdleTimeIsSavedOnlyForAMoment) {
 
 TEST_F(Throttled, SubdirectoriesShareTheBound) {
   const ScratchDirectory scratch;
-  const auto storage = make_throttled(open_posix(scratch.file("")).value(),
-                                      {.bytes_per_second = 0, .operations_per_second = 10}, clock_);
+  const auto storage = throttled(open_posix(scratch.file("")).value(),
+                                 {.bytes_per_second = 0, .operations_per_second = 10});
   ASSERT_TRUE(storage->make_directory(path_of("d"), 0755));
   const auto below = storage->subdirectory(path_of("d")).value();
   const Duration start = spent();
@@ -167,8 +174,32 @@ TEST_F(Throttled, SubdirectoriesShareTheBound) {
   EXPECT_EQ(spent() - start, 5s);
 }
 
+TEST_F(Throttled, AfterAStopNothingWaitsAndOthersPayForIt) {
+  const std::shared_ptr<Storage> memory = std::move(memory_);
+  const auto throttle =
+      make_throttle({.bytes_per_second = 1000, .operations_per_second = 0}, clock_);
+  std::stop_source stop;
+  stop.request_stop();
+  put_file(*make_throttled(memory, throttle, stop.get_token()), "f", std::string(5000, 'x'));
+  EXPECT_EQ(spent(), 0s);
+  EXPECT_EQ(get_file(*make_throttled(memory, throttle), "f").size(), 5000U);
+  EXPECT_EQ(spent(), 10s);
+}
+
+TEST_F(Throttled, AStopEndsAWait) {
+  FakeClock still;  // a sleeper waits for somebody to move it
+  std::stop_source stop;
+  const auto storage = make_throttled(
+      std::move(memory_), make_throttle({.bytes_per_second = 1, .operations_per_second = 0}, still),
+      stop.get_token());
+  std::thread writer([&] { put_file(*storage, "f", std::string(1 << 20, 'x')); });
+  stop.request_stop();
+  writer.join();
+  EXPECT_TRUE(exists(*storage, "f"));
+}
+
 TEST_F(Throttled, WithoutBoundsNothingWaits) {
-  const auto storage = make_throttled(std::move(memory_), {}, clock_);
+  const auto storage = throttled(std::move(memory_), {});
   put_file(*storage, "f", std::string(1 << 20, 'x'));
   EXPECT_EQ(spent(), 0s);
 }

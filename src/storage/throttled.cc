@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds what a storage is asked for: bytes and operations per second.
-#include <algorithm>
 #include <mutex>
+#include <utility>
 
+#include "base/rate.h"
 #include "base/thread_annotations.h"
 #include "storage/backends.h"
 #include "storage/decorator.h"
@@ -10,78 +11,89 @@
 namespace wherry::storage {
 namespace {
 
-// A token bucket, kept as the moment at which it is full again less what it holds: what was taken
-// is paid for by time. It may be overdrawn, so that one request can be larger than the bucket; who
-// comes next then waits longer. Safe for concurrent calls.
+// It may be overdrawn, so that one request can be larger than what is saved up; who comes next then
+// waits longer. Safe for concurrent calls.
 class TokenBucket {
  public:
   TokenBucket(std::uint64_t per_second, Clock& clock)
-      : per_second_(per_second), clock_(clock), paid_until_(clock.monotonic()) {}
+      : rate_{static_cast<double>(per_second), kBurst},
+        clock_(clock),
+        paid_until_(clock.monotonic()) {}
 
-  // Takes `count` and waits until they are paid for, but for what the bucket holds.
-  void take(std::uint64_t count) {
-    if (per_second_ == 0 || count == 0) return;
+  // Takes `count` and waits until they are paid for, but no longer than until `stop`.
+  void take(std::uint64_t count, const std::stop_token& stop) {
+    if (rate_.per_second <= 0 || count == 0) return;
     Duration wait{0};
     {
       const std::lock_guard lock(mutex_);
       const Duration now = clock_.monotonic();
-      // Time that nobody used is saved, but never more than the burst.
-      paid_until_ = std::max(paid_until_, now - kBurst);
-      paid_until_ += Duration(static_cast<Duration::rep>(static_cast<double>(count) * 1e9 /
-                                                         static_cast<double>(per_second_)));
+      paid_until_ = rate_.paid_until(paid_until_, now, static_cast<double>(count));
       wait = paid_until_ - now;
     }
-    if (wait > Duration{0}) (void)clock_.sleep(wait, {});
+    if (wait > Duration{0}) (void)clock_.sleep(wait, stop);
   }
 
  private:
   // Short, so that a bound per second also holds over most seconds.
   static constexpr Duration kBurst = std::chrono::milliseconds(100);
 
-  const std::uint64_t per_second_;
+  const Rate rate_;
   Clock& clock_;
   std::mutex mutex_;
   Duration paid_until_ GUARDED_BY(mutex_);
 };
 
+}  // namespace
+
+class Throttle {
+ public:
+  Throttle(const ThrottlePolicy& policy, Clock& clock)
+      : bytes(policy.bytes_per_second, clock), operations(policy.operations_per_second, clock) {}
+
+  TokenBucket bytes;
+  TokenBucket operations;
+};
+
+namespace {
+
 class ThrottledStorage : public Decorator {
  public:
-  // Shared with the storages of subdirectories: the bound is of all together.
-  struct Buckets {
-    TokenBucket bytes;
-    TokenBucket operations;
-  };
-
-  ThrottledStorage(std::unique_ptr<Storage> inner, std::shared_ptr<Buckets> buckets)
-      : Decorator(std::move(inner)), buckets_(std::move(buckets)) {}
+  ThrottledStorage(std::shared_ptr<Storage> inner, std::shared_ptr<Throttle> throttle,
+                   std::stop_token stop)
+      : Decorator(*inner),
+        shared_(std::move(inner)),
+        throttle_(std::move(throttle)),
+        stop_(std::move(stop)) {}
 
   Result<std::unique_ptr<Storage>> subdirectory(const RelPath& directory) override {
-    TRY_ASSIGN(auto below, inner().subdirectory(directory));
-    return std::make_unique<ThrottledStorage>(std::move(below), buckets_);
+    TRY_ASSIGN(std::shared_ptr<Storage> below, inner().subdirectory(directory));
+    return make_throttled(std::move(below), throttle_, stop_);
   }
 
  protected:
   // Bytes are paid for afterwards: how many a read brings is not known before.
   Result<void> around(Call& call, const std::function<Result<void>()>& body) override {
-    buckets_->operations.take(1);
+    throttle_->operations.take(1, stop_);
     auto done = body();
-    if (done) buckets_->bytes.take(call.bytes);
+    if (done) throttle_->bytes.take(call.bytes, stop_);
     return done;
   }
 
  private:
-  const std::shared_ptr<Buckets> buckets_;
+  const std::shared_ptr<Storage> shared_;
+  const std::shared_ptr<Throttle> throttle_;
+  const std::stop_token stop_;
 };
 
 }  // namespace
 
-std::unique_ptr<Storage> make_throttled(std::unique_ptr<Storage> inner,
-                                        const ThrottlePolicy& policy, Clock& clock) {
-  using Buckets = ThrottledStorage::Buckets;
-  const std::shared_ptr<Buckets> buckets(
-      new Buckets{TokenBucket(policy.bytes_per_second, clock),
-                  TokenBucket(policy.operations_per_second, clock)});
-  return std::make_unique<ThrottledStorage>(std::move(inner), buckets);
+std::shared_ptr<Throttle> make_throttle(const ThrottlePolicy& policy, Clock& clock) {
+  return std::make_shared<Throttle>(policy, clock);
+}
+
+std::unique_ptr<Storage> make_throttled(std::shared_ptr<Storage> inner,
+                                        std::shared_ptr<Throttle> throttle, std::stop_token stop) {
+  return std::make_unique<ThrottledStorage>(std::move(inner), std::move(throttle), std::move(stop));
 }
 
 }  // namespace wherry::storage

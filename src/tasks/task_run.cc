@@ -152,7 +152,7 @@ Result<endpoints::Endpoint> TaskRun::open(const EndpointId& id,
   TRY_ASSIGN(endpoints::Endpoint endpoint, parts_.endpoints.get(id));
   // As far as the owner may use it, at every file: rules may change while the task waits or runs.
   const endpoints::Principal owner{start_.task.owner, {}};
-  auto opened = parts_.permissions.open(owner, endpoint);
+  auto opened = parts_.permissions.open(owner, endpoint, stop_.get_token());
   if (!opened) {
     Error error = std::move(opened).error();
     if (!endpoints::is_local_user(owner)) return error;
