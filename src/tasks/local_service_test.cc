@@ -124,7 +124,27 @@ TEST(LocalService, OneBadFileFailsTheTaskAndNoOtherFile) {
   EXPECT_EQ(errors.rows[0].code, "PERMISSION_DENIED");
   EXPECT_FALSE(errors.rows[0].skipped);
   EXPECT_THAT(errors.rows[0].source_path, HasSubstr("/run/"));
-  EXPECT_THAT(world.event_codes(task.id), ElementsAre("STARTED", "FAILED"));
+  EXPECT_THAT(world.event_codes(task.id), ElementsAre("STARTED", "PERMISSION_DENIED", "FAILED"));
+}
+
+TEST(LocalService, TheFilesThatFailedATaskAreFoundByItsEvents) {
+  TestWorld world;
+  auto request = world.transfer("a", "copy-a");
+  for (const char* missing : {"b \"quoted\"", "c\xff"}) {
+    request.items.push_back(request.items[0]);
+    request.items.back().source = RelPath::parse(missing).value();
+    request.items.back().target = RelPath::parse(fmt::format("copy-{}", missing)).value();
+  }
+  const Task task = world.run(request);
+  EXPECT_EQ(task.counts.files_failed, 3u);
+  std::set<std::string> details;
+  const auto events = world.service->events(task.id, 100, 0).value();
+  for (const Event& event : events) {
+    if (event.code == "FILE_NOT_FOUND" && event.is_error) details.insert(event.details);
+  }
+  EXPECT_THAT(details, ElementsAre(R"({"context":[{"path":"/a"}]})",
+                                   R"({"context":[{"path":"/b \"quoted\""}]})",
+                                   R"({"context":[{"path":"/c\\xff"}]})"));
 }
 
 TEST(LocalService, ABadSourceThatIsToBeSkippedDoesNotFailTheTask) {

@@ -49,6 +49,24 @@ void count(Counts& counts, const Outcome& outcome) {
   }
 }
 
+// A path in the words of JSON; bytes that it cannot hold are escaped as everywhere.
+std::string json_path(const RelPath& path) {
+  std::string text = "\"/";
+  for (const char c : escape_bytes(path.text())) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + '"';
+}
+
+// By these events a client finds the files that made a task fail; no other list has them.
+Event failure_event(const Outcome& outcome, TimePoint now) {
+  const bool at_source = outcome.side == engine::Side::kSource;
+  const RelPath& path = at_source ? outcome.source : outcome.target;
+  return {now, std::string(error_code(*outcome.error)), outcome.error->message,
+          fmt::format(R"({{"context":[{{"path":{}}}]}})", json_path(path)), true};
+}
+
 bool same(const Tally& a, const Tally& b) {
   const auto key = [](const Tally& tally) {
     const Counts& counts = tally.counts;
@@ -105,9 +123,14 @@ TaskRun::~TaskRun() = default;
 Result<void> TaskRun::record(std::span<const Outcome> outcomes) {
   const std::lock_guard lock(mutex_);
   const Counts before = counts_;
-  for (const Outcome& outcome : outcomes) count(counts_, outcome);
+  std::vector<Event> events = faults_;
+  for (const Outcome& outcome : outcomes) {
+    count(counts_, outcome);
+    if (outcome.result == Outcome::Result::kFailed && events.size() < kMaxFaultEvents)
+      events.push_back(failure_event(outcome, parts_.clock.now()));
+  }
   const Tally now = tally();
-  auto recorded = parts_.outcomes.record(start_.key, {outcomes, faults_}, now);
+  auto recorded = parts_.outcomes.record(start_.key, {outcomes, events}, now);
   if (!recorded) {
     counts_ = before;
     store_error_ = recorded.error();
