@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP messages as handlers see them: decoded, bounded, and free of the library that speaks the
-// protocol (http_server.cc).
+// protocol (http_connection.cc).
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sockets of the service: HTTP/1.1 with or without TLS, every resource bounded. The network
-// library stays in the .cc file; what a request means is known to the handler alone.
+// library stays in the .cc files; what a request means is known to the handler alone.
 #pragma once
 
 #include <chrono>
