@@ -77,9 +77,13 @@ class WholeServer : public Server {
 
   Result<void> listen(const HttpServer::Options& options) {
     TRY_ASSIGN(http_, HttpServer::listen(options, [this](Request request, Respond respond) {
-                 router_.handle(std::move(request), std::move(respond));
+                 handle(std::move(request), std::move(respond));
                }));
     return {};
+  }
+
+  void handle(Request request, Respond respond) override {
+    router_.handle(std::move(request), std::move(respond));
   }
 
   std::uint16_t port() const override { return http_->port(); }
@@ -179,6 +183,12 @@ Result<std::unique_ptr<WholeServer>> make_server(const Server::Parts& parts,
 Result<std::string> Server::routes_markdown(const Parts& parts, const Options& options) {
   TRY_ASSIGN(const auto server, make_server(parts, options));
   return server->markdown();
+}
+
+Result<std::unique_ptr<Server>> Server::without_sockets(const Parts& parts,
+                                                        const Options& options) {
+  TRY_ASSIGN(auto server, make_server(parts, options));
+  return std::unique_ptr<Server>(std::move(server));
 }
 
 Result<std::unique_ptr<Server>> Server::listen(const Parts& parts, const Options& options) {

@@ -38,9 +38,17 @@ class Server {
   // Clients can connect from when this returns, and wait for answer(). What `parts` names outlives
   // the server.
   static Result<std::unique_ptr<Server>> listen(const Parts& parts, const Options& options);
+  // The same without sockets: who wants an answer calls handle().
+  static Result<std::unique_ptr<Server>> without_sockets(const Parts& parts,
+                                                         const Options& options);
   // The table of its routes as Markdown.
   static Result<std::string> routes_markdown(const Parts& parts, const Options& options);
   virtual ~Server() = default;
+
+  // What happens to a request that has arrived; as Handler.
+  virtual void handle(Request request, Respond respond) = 0;
+
+  // The rest is of a server with sockets.
 
   virtual std::uint16_t port() const = 0;
   // Answers, and runs timers, from now on. Called once.
