@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/thread_annotations.h"
 #include "base/worker_pool.h"
+#include "server/forms.h"
 #include "server/rate_limit.h"
 
 namespace wherry::server {
@@ -34,19 +35,6 @@ std::vector<std::string_view> components_of(std::string_view path) {
 
 bool is_parameter(std::string_view component) {
   return component.size() > 2 && component.front() == '{' && component.back() == '}';
-}
-
-// Without a scheme other than Bearer there is no token.
-std::optional<std::string> token_of(const Request& request) {
-  const std::string* const header = request.header("authorization");
-  constexpr std::string_view kScheme = "bearer ";
-  if (header == nullptr || header->size() <= kScheme.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    const char c = (*header)[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i])
-      return std::nullopt;
-  }
-  return header->substr(kScheme.size());
 }
 
 Failure failure_of(const Error& error, api::Situation situation) {
@@ -197,7 +185,7 @@ const Route* Router::State::find(const Request& request,
 void Router::State::admit(const Shared& pending) {
   const Route& route = *pending->route;
   if (!route.scope.empty()) {
-    const auto token = token_of(pending->request);
+    const auto token = bearer_token(pending->request);
     auto caller = token ? authenticator.authenticate(*token)
                         : Result<Caller>(make_error(Code::kDenied, "no token was sent; log in"));
     if (!caller) return pending->fail(failure_of(caller.error(), api::Situation::kAuthentication));

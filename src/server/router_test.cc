@@ -127,13 +127,13 @@ TEST_F(RouterTest, ABrowserMayAskWhatIsAllowedAndFromAnywhere) {
 }
 
 TEST_F(RouterTest, WithoutAGoodTokenNobodyIsAuthenticated) {
-  for (const char* authorization :
-       {"", "Bearer", "Bearer ", "Bearer wrong", "Basic ada", "Bearer  ada"}) {
+  for (const char* authorization : {"", "Bearer", "Bearer ", "Bearer wrong", "Basic ada"}) {
     const Response response = ask(Method::kGet, "/task/42", authorization);
     EXPECT_EQ(response.status, 401u) << authorization;
     EXPECT_THAT(response.body, HasSubstr("AuthenticationFailed")) << authorization;
   }
-  EXPECT_EQ(ask(Method::kGet, "/task/42", "bEARER ada").status, 200u);
+  for (const char* authorization : {"bEARER ada", "Bearer  ada"})
+    EXPECT_EQ(ask(Method::kGet, "/task/42", authorization).status, 200u) << authorization;
 }
 
 TEST_F(RouterTest, ATokenWithoutTheScopeIsRefusedAndToldWhichItLacks) {
