@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "base/scratch_directory.h"
-#include "endpoints/permissions.h"
+#include "endpoints/endpoint_fixture.h"
 #include "endpoints/quota.h"
 
 namespace wherry::endpoints {
@@ -25,15 +25,9 @@ constexpr const char* kCat = "cccccccc-0000-4000-8000-000000000003";
 RelPath path(std::string_view text) { return RelPath::parse(text).value(); }
 
 // An endpoint of Ada's with <root>/in/deep, <root>/other and a file in each.
-class Confined : public testing::Test {
+class Confined : public EndpointFixture {
  protected:
   void SetUp() override {
-    Database::Options options;
-    options.path = ":memory:";
-    database_ = Database::open(options).value();
-    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
-    endpoints_ = std::make_unique<Endpoints>(*database_, clock_, random_);
-    permissions_ = std::make_unique<Permissions>(*database_, *endpoints_, clock_, random_);
     fs::create_directories(scratch_.file("root/in/deep"));
     fs::create_directories(scratch_.file("root/other"));
     for (const char* name : {"top", "in/a", "in/deep/b", "other/secret"}) put(name, name);
@@ -98,11 +92,6 @@ class Confined : public testing::Test {
   }
 
   ScratchDirectory scratch_;
-  FakeClock clock_;
-  SeededRandom random_{7};
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Endpoints> endpoints_;
-  std::unique_ptr<Permissions> permissions_;
   Endpoint lab_;
 };
 

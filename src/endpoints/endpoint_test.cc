@@ -6,21 +6,14 @@
 #include <filesystem>
 
 #include "base/scratch_directory.h"
+#include "endpoints/endpoint_fixture.h"
 #include "storage/backends.h"
 
 namespace wherry::endpoints {
 namespace {
 
-class EndpointsTest : public testing::Test {
+class EndpointsTest : public EndpointFixture {
  protected:
-  void SetUp() override {
-    Database::Options options;
-    options.path = ":memory:";
-    database_ = Database::open(options).value();
-    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
-    endpoints_ = std::make_unique<Endpoints>(*database_, clock_, random_);
-  }
-
   NewEndpoint request(std::string name, std::string owner = "det") {
     NewEndpoint request;
     request.display_name = std::move(name);
@@ -28,11 +21,6 @@ class EndpointsTest : public testing::Test {
     request.owner = std::move(owner);
     return request;
   }
-
-  FakeClock clock_;
-  SeededRandom random_{7};
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Endpoints> endpoints_;
 };
 
 TEST_F(EndpointsTest, StoredEndpointIsFoundByNameAndById) {

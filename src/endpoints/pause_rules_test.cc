@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "endpoints/endpoint_fixture.h"
+
 namespace wherry::endpoints {
 namespace {
 
@@ -42,65 +44,56 @@ TEST(PauseRule, ForOneIdentityLeavesOthersAlone) {
   EXPECT_THAT(holding({&rule, 1}, {endpoint_of("lab"), "ada", Pausable::kRead}), SizeIs(0));
 }
 
-class PauseRulesTest : public testing::Test {
+class PauseRulesTest : public EndpointFixture {
  protected:
-  PauseRulesTest() {
-    database_ = Database::open({.path = ":memory:"}).value();
-    EXPECT_TRUE(database_->migrate(endpoint_migrations()));
-    rules_ = std::make_unique<PauseRules>(PauseRules::Parts{*database_, clock_, random_});
-  }
-
-  FakeClock clock_;
-  SeededRandom random_{3};
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<PauseRules> rules_;
+  PauseRules rules_{{*database_, clock_, random_}};
 };
 
 TEST_F(PauseRulesTest, ChecksUntilTheRuleIsRemoved) {
-  const PauseRule rule = rules_->create(rule_of("lab", {Pausable::kRename})).value();
-  EXPECT_EQ(rules_->get(rule.id).value(), rule);
-  const auto refused = rules_->check({endpoint_of("lab"), "ada", Pausable::kRename});
+  const PauseRule rule = rules_.create(rule_of("lab", {Pausable::kRename})).value();
+  EXPECT_EQ(rules_.get(rule.id).value(), rule);
+  const auto refused = rules_.check({endpoint_of("lab"), "ada", Pausable::kRename});
   EXPECT_EQ(refused.error().code, Code::kConflict);
   EXPECT_THAT(refused.error().message, HasSubstr("the disk is replaced"));
-  ASSERT_TRUE(rules_->remove(rule.id));
-  EXPECT_TRUE(rules_->check({endpoint_of("lab"), "ada", Pausable::kRename}));
-  EXPECT_EQ(rules_->remove(rule.id).error().code, Code::kNotFound);
+  ASSERT_TRUE(rules_.remove(rule.id));
+  EXPECT_TRUE(rules_.check({endpoint_of("lab"), "ada", Pausable::kRename}));
+  EXPECT_EQ(rules_.remove(rule.id).error().code, Code::kNotFound);
 }
 
 TEST_F(PauseRulesTest, ARuleWithAStartWaitsForIt) {
   PauseRule rule = rule_of("lab", {Pausable::kList});
   rule.start = clock_.now() + std::chrono::hours(1);
-  ASSERT_TRUE(rules_->create(rule));
-  EXPECT_TRUE(rules_->check({endpoint_of("lab"), "ada", Pausable::kList}));
+  ASSERT_TRUE(rules_.create(rule));
+  EXPECT_TRUE(rules_.check({endpoint_of("lab"), "ada", Pausable::kList}));
   clock_.advance(std::chrono::hours(1));
-  EXPECT_FALSE(rules_->check({endpoint_of("lab"), "ada", Pausable::kList}));
+  EXPECT_FALSE(rules_.check({endpoint_of("lab"), "ada", Pausable::kList}));
 }
 
 TEST_F(PauseRulesTest, AChangeTouchesOnlyWhatItNames) {
-  const PauseRule rule = rules_->create(rule_of("lab", {Pausable::kList, Pausable::kRead})).value();
+  const PauseRule rule = rules_.create(rule_of("lab", {Pausable::kList, Pausable::kRead})).value();
   PauseRuleChange change;
   change.known.set(static_cast<std::size_t>(Pausable::kList));
   change.modified_by = "bob";
-  const PauseRule changed = rules_->update(rule.id, change).value();
+  const PauseRule changed = rules_.update(rule.id, change).value();
   EXPECT_FALSE(changed.holds_back(Pausable::kList));
   EXPECT_TRUE(changed.holds_back(Pausable::kRead));
   EXPECT_EQ(changed.message, rule.message);
   EXPECT_EQ(changed.modified_by, "bob");
-  EXPECT_EQ(rules_->get(rule.id).value(), changed);
+  EXPECT_EQ(rules_.get(rule.id).value(), changed);
 }
 
 TEST_F(PauseRulesTest, RulesAreListedByEndpoint) {
-  const PauseRule first = rules_->create(rule_of("lab", {})).value();
-  ASSERT_TRUE(rules_->create(rule_of("other", {})));
-  const PauseRule second = rules_->create(rule_of("home", {})).value();
+  const PauseRule first = rules_.create(rule_of("lab", {})).value();
+  ASSERT_TRUE(rules_.create(rule_of("other", {})));
+  const PauseRule second = rules_.create(rule_of("home", {})).value();
   const EndpointId ids[] = {"home", "lab"};
-  EXPECT_EQ(rules_->of(ids).value(), (std::vector{second, first}));
+  EXPECT_EQ(rules_.of(ids).value(), (std::vector{second, first}));
 }
 
 TEST_F(PauseRulesTest, MessagesThatCannotBeShownAreRefused) {
   PauseRule rule = rule_of("lab", {});
   rule.message = "a\nb";
-  EXPECT_EQ(rules_->create(rule).error().code, Code::kInvalid);
+  EXPECT_EQ(rules_.create(rule).error().code, Code::kInvalid);
 }
 
 }  // namespace

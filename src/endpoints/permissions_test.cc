@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "endpoints/endpoint_fixture.h"
+
 namespace wherry::endpoints {
 namespace {
 
@@ -10,17 +12,9 @@ constexpr const char* kAda = "aaaaaaaa-0000-4000-8000-000000000001";
 constexpr const char* kBen = "bbbbbbbb-0000-4000-8000-000000000002";
 constexpr const char* kGroup = "99999999-0000-4000-8000-000000000009";
 
-class PermissionsTest : public testing::Test {
+class PermissionsTest : public EndpointFixture {
  protected:
-  void SetUp() override {
-    Database::Options options;
-    options.path = ":memory:";
-    database_ = Database::open(options).value();
-    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
-    endpoints_ = std::make_unique<Endpoints>(*database_, clock_, random_);
-    permissions_ = std::make_unique<Permissions>(*database_, *endpoints_, clock_, random_);
-    lab_ = create("lab");
-  }
+  void SetUp() override { lab_ = create("lab"); }
 
   Endpoint create(std::string name, bool is_public = false) {
     NewEndpoint request;
@@ -48,11 +42,6 @@ class PermissionsTest : public testing::Test {
     return checked ? Code::kBug : checked.error().code;
   }
 
-  FakeClock clock_;
-  SeededRandom random_{7};
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Endpoints> endpoints_;
-  std::unique_ptr<Permissions> permissions_;
   Endpoint lab_;
   const Principal ben_{kBen, {}};
 };

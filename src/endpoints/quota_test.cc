@@ -5,18 +5,16 @@
 
 #include <deque>
 
+#include "endpoints/endpoint_fixture.h"
+
 namespace wherry::endpoints {
 namespace {
 
 using namespace std::chrono_literals;
 
-class QuotaTest : public testing::Test {
+class QuotaTest : public EndpointFixture {
  protected:
   void SetUp() override {
-    Database::Options options;
-    options.path = ":memory:";
-    database_ = Database::open(options).value();
-    ASSERT_TRUE(database_->migrate(endpoint_migrations()));
     drive_.id = "drive";
     drive_.daily_quota = 750;
   }
@@ -26,9 +24,7 @@ class QuotaTest : public testing::Test {
   }
   QuotaLedger ledger() { return {*database_, clock_}; }
 
-  FakeClock clock_;
   TimePoint start_ = clock_.now();
-  std::unique_ptr<Database> database_;
   Endpoint drive_;
 };
 
