@@ -529,7 +529,7 @@ Result<void> Endpoints::remove(const EndpointId& id) {
   }
   TRY(get(id));
   return state_->database.write([&](soci::session& sql) -> Result<void> {
-    for (const std::string_view table : {"access_rule", "endpoint_role"}) {
+    for (const std::string_view table : {"access_rule", "endpoint_role", "pause_rule"}) {
       sql << "delete from " << table
           << " where endpoint = :id or endpoint in (select id from endpoint where host_endpoint ="
              " :host)",

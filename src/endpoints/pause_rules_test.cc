@@ -60,6 +60,16 @@ TEST_F(PauseRulesTest, ChecksUntilTheRuleIsRemoved) {
   EXPECT_EQ(rules_.remove(rule.id).error().code, Code::kNotFound);
 }
 
+TEST_F(PauseRulesTest, ARuleGoesWithItsEndpoint) {
+  NewEndpoint request;
+  request.display_name = "lab";
+  request.location = "/tmp";
+  const Endpoint lab = endpoints_->create(request).value();
+  const PauseRule rule = rules_.create(rule_of(lab.id, {Pausable::kRead})).value();
+  ASSERT_TRUE(endpoints_->remove(lab.id));
+  EXPECT_EQ(rules_.get(rule.id).error().code, Code::kNotFound);
+}
+
 TEST_F(PauseRulesTest, ARuleWithAStartWaitsForIt) {
   PauseRule rule = rule_of("lab", {Pausable::kList});
   rule.start = clock_.now() + std::chrono::hours(1);

@@ -167,10 +167,7 @@ class AuthHandlers {
   Response revoke(const Request& request) const {
     const auto form = Form::of(request);
     if (form && !(*form)["token"].empty()) {
-      if (const auto client = client_of(request, *form)) {
-        if (auto done = parts_.tokens.revoke((*form)["token"], client->id); !done)
-          return failed(request, done.error());
-      }
+      if (auto done = revoke_for(request, *form); !done) return failed(request, done.error());
     }
     return answer({{"active", false}});
   }
@@ -328,6 +325,15 @@ class AuthHandlers {
   }
 
  private:
+  // The command line logs out in the name of its template, which has no secret.
+  Result<void> revoke_for(const Request& request, const Form& form) const {
+    const auto client = client_of(request, form);
+    if (client) return parts_.tokens.revoke(form["token"], client->id);
+    if (client.error().code != Code::kDenied) return client.error();
+    if (form["client_id"] == kCliTemplate) return parts_.tokens.revoke_by_holder(form["token"]);
+    return {};
+  }
+
   // By HTTP Basic, by the form's client_id and client_secret or, for a native client, by its id.
   Result<Client> client_of(const Request& request, const Form& form) const {
     if (const auto basic = basic_credentials(request))

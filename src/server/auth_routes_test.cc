@@ -124,6 +124,13 @@ TEST_F(AuthRoutesTest, RevokeIsAlwaysAnswered) {
   EXPECT_FALSE(tokens_->inspect(token)->is_active);
 }
 
+TEST_F(AuthRoutesTest, TheCommandLineLogsOutInTheNameOfItsTemplate) {
+  const std::string token = client_token(kTransfer);
+  const std::string body = fmt::format("token={}&client_id={}", token, kCliTemplate);
+  EXPECT_EQ(post("/v2/oauth2/token/revoke", body).body, R"({"active":false})");
+  EXPECT_FALSE(tokens_->inspect(token)->is_active);
+}
+
 TEST_F(AuthRoutesTest, ValidateAndIntrospectNeedAClient) {
   const std::string token = client_token(kTransfer);
   for (const char* path : {"/v2/oauth2/token/validate", "/v2/oauth2/token/introspect"}) {

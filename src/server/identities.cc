@@ -335,6 +335,8 @@ Result<std::string> Identities::rotate_secret(std::string_view id) {
   TRY(parts_.database.write([&](soci::session& sql) -> Result<void> {
     sql << "update identity_client set secret_hash = :hash where id = :id", soci::use(hash),
         soci::use(client.id);
+    // Whoever knew the old secret loses what he got with it.
+    sql << "update auth_grant set is_revoked = 1 where identity = :id", soci::use(client.id);
     return {};
   }));
   return secret;

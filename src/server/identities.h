@@ -94,7 +94,8 @@ class Identities {
   Result<CreatedClient> create_client(const NewClient& request);
   Result<std::vector<Client>> clients();
   Result<Client> find_client(std::string_view id);
-  // The new secret; the old one ends. kInvalid for a native client.
+  // The new secret. The old one ends, and so do the tokens that the client got for itself with it.
+  // kInvalid for a native client.
   Result<std::string> rotate_secret(std::string_view id);
   Result<void> remove_client(std::string_view id);
   // kDenied if there is no confidential client of that id and secret.

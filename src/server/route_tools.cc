@@ -102,6 +102,8 @@ Result<Window> window_of(const Call& call, std::uint64_t usual, std::uint64_t mo
   Window window;
   TRY_ASSIGN(window.limit, query_number(call, "limit", usual));
   TRY_ASSIGN(window.offset, query_number(call, "offset", 0));
+  // An empty page of a list that goes on would be asked for again and again.
+  if (window.limit == 0) return make_error(Code::kInvalid, "limit is 0; it takes 1 or more");
   window.limit = std::min(window.limit, most);
   return window;
 }

@@ -4,6 +4,7 @@
 #include <soci/soci.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "server/secrets.h"
@@ -186,6 +187,22 @@ Result<IssuedTokens> outcome(Result<Decision> decision, std::string_view what) {
   return make_error(Code::kDenied, "the {} is {}", what, decision->refusal);
 }
 
+Result<void> end_token(Database& database, std::string_view token,
+                       const std::function<bool(const Grant&)>& may_end) {
+  const std::string digest = token_digest(token);
+  return database.write([&](soci::session& sql) -> Result<void> {
+    const auto row = load_token(sql, digest);
+    if (!row || !may_end(row->grant)) return {};
+    if (row->kind == kAccess) {
+      sql << "delete from auth_token where digest = :digest", soci::use(digest);
+    } else {
+      sql << "delete from auth_token where grant_id = :grant and resource_server = :server",
+          soci::use(row->grant.id), soci::use(row->resource_server);
+    }
+    return {};
+  });
+}
+
 }  // namespace
 
 Result<IssuedTokens> Tokens::issue(const Client& client, const std::vector<Scope>& scopes) {
@@ -269,18 +286,12 @@ Result<IssuedTokens> Tokens::refresh(std::string_view refresh_token, std::string
 }
 
 Result<void> Tokens::revoke(std::string_view token, std::string_view client) {
-  const std::string digest = token_digest(token);
-  return parts_.database.write([&](soci::session& sql) -> Result<void> {
-    const auto row = load_token(sql, digest);
-    if (!row || row->grant.client != client) return {};
-    if (row->kind == kAccess) {
-      sql << "delete from auth_token where digest = :digest", soci::use(digest);
-    } else {
-      sql << "delete from auth_token where grant_id = :grant and resource_server = :server",
-          soci::use(row->grant.id), soci::use(row->resource_server);
-    }
-    return {};
-  });
+  return end_token(parts_.database, token,
+                   [client](const Grant& grant) { return grant.client == client; });
+}
+
+Result<void> Tokens::revoke_by_holder(std::string_view token) {
+  return end_token(parts_.database, token, [](const Grant&) { return true; });
 }
 
 Result<TokenInfo> Tokens::inspect(std::string_view token) {

@@ -90,6 +90,8 @@ class Tokens : public Authenticator {
   // Ends a token of that client, and with a refresh token all of its grant for that resource
   // server. Success, and nothing happens, for a token that is not the client's.
   Result<void> revoke(std::string_view token, std::string_view client);
+  // The same for whoever holds the token: all that this is good for is to end it.
+  Result<void> revoke_by_holder(std::string_view token);
   Result<TokenInfo> inspect(std::string_view token);
 
   Result<Caller> authenticate(std::string_view token) override;

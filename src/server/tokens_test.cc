@@ -171,6 +171,14 @@ TEST_F(TokensTest, OnlyItsClientRevokesAToken) {
   ASSERT_TRUE(tokens_->revoke("", client_.id));
 }
 
+TEST_F(TokensTest, WhatAClientGotForItselfEndsWithItsSecret) {
+  const std::string own = tokens_->issue(client_, scopes(kTransfer))->tokens[0].access_token;
+  const std::string of_ada = redeem(code())->tokens[0].access_token;
+  ASSERT_TRUE(identities_->rotate_secret(client_.id));
+  EXPECT_FALSE(is_good(own));
+  EXPECT_TRUE(is_good(of_ada));
+}
+
 TEST_F(TokensTest, TokensEndWithTheirUserOrClientOrANewPassword) {
   const std::string first = redeem(code())->tokens[0].access_token;
   ASSERT_TRUE(identities_->set_password(ada_.id, "analytical engine"));
