@@ -119,6 +119,7 @@ std::string queue_metrics(const RouterQueues& queues) {
   };
   line("database", queues.database);
   line("storage", queues.storage);
+  line("submissions", queues.submissions);
   line("secrets", queues.secrets);
   return text;
 }

@@ -117,6 +117,7 @@ struct Router::State {
         logins({options_in.logins_per_second, options_in.logins_per_second * kBurstSeconds},
                *options_in.clock),
         storage({options_in.storage_threads, options_in.queue}),
+        submissions({options_in.submission_threads, options_in.queue}),
         secrets({options_in.secret_threads, options_in.queue}),
         database({options_in.database_threads, options_in.queue}) {
     table.reserve(given.size());
@@ -147,6 +148,7 @@ struct Router::State {
   RateLimit logins;                                                 // by address
   // In this order: work of the last submits to the first.
   WorkerPool storage;
+  WorkerPool submissions;
   WorkerPool secrets;
   WorkerPool database;
 };
@@ -200,7 +202,9 @@ void Router::State::admit(const Shared& pending) {
   }
   if (pending->caller && refused(pending, requests, pending->caller->identity)) return;
   if (route.work == Work::kStorage) return start_storage(pending);
-  pending->run();
+  if (route.work != Work::kSubmission) return pending->run();
+  if (submissions.try_submit([pending] { pending->run(); })) return;
+  pending->fail_for_now(503, "ServiceUnavailable", "too many submissions wait");
 }
 
 bool Router::State::refused(const Shared& pending, RateLimit& limit, std::string_view who) {
@@ -275,7 +279,8 @@ void Router::handle(Request request, Respond respond) {
 }
 
 RouterQueues Router::queues() {
-  return {state_->database.queued(), state_->storage.queued(), state_->secrets.queued()};
+  return {state_->database.queued(), state_->storage.queued(), state_->submissions.queued(),
+          state_->secrets.queued()};
 }
 
 std::string Router::markdown() const {

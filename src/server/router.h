@@ -27,9 +27,10 @@ struct Call {
 };
 
 enum class Work {
-  kDatabase,  // answers in milliseconds
-  kStorage,   // asks the storage of the endpoint `{endpoint_id}`, which may hang
-  kSecrets,   // checks a password or secret: tens of milliseconds of a processor, on purpose
+  kDatabase,    // answers in milliseconds
+  kStorage,     // asks the storage of the endpoint `{endpoint_id}`, which may hang
+  kSubmission,  // looks at the storages of the endpoints that the body names; so may they
+  kSecrets,     // checks a password or secret: tens of milliseconds of a processor, on purpose
 };
 
 struct Route {
@@ -53,6 +54,7 @@ struct Answered {
 struct RouterQueues {
   std::size_t database = 0;
   std::size_t storage = 0;
+  std::size_t submissions = 0;
   std::size_t secrets = 0;
 };
 
@@ -62,6 +64,7 @@ class Router {
   struct Options {
     std::size_t database_threads = 4;
     std::size_t storage_threads = 16;
+    std::size_t submission_threads = 4;
     std::size_t secret_threads = 1;
     std::size_t queue = 256;               // of each kind of work; beyond, 503 with Retry-After
     std::size_t storage_per_endpoint = 4;  // at once; beyond, 502: so that an endpoint that hangs

@@ -52,6 +52,12 @@ class RouterTest : public testing::Test {
          [](const Call&) { return text("changed"); }},
         {Method::kGet, "/open", "", Work::kDatabase, transfer_error, "For everybody.",
          [](const Call& call) { return text(call.caller == nullptr ? "nobody" : "somebody"); }},
+        {Method::kPost, "/submit", kScope, Work::kSubmission, transfer_error, "Submits.",
+         [this](const Call&) {
+           hung_.release_one();
+           let_go_.get_future().wait();
+           return text("submitted");
+         }},
         {Method::kGet, "/endpoint/{endpoint_id}/ls", kScope, Work::kStorage, transfer_error,
          "Lists.",
          [this](const Call& call) {
@@ -157,6 +163,16 @@ TEST_F(RouterTest, AnEndpointThatHangsStopsNoOtherRequest) {
     let_go_.set_value();
     EXPECT_EQ(hung.get().body, "listed");
   }
+}
+
+TEST_F(RouterTest, ASubmissionThatHangsStopsNoOtherRequest) {
+  Router router(routes(), tokens_, {.database_threads = 1, .submission_threads = 1});
+  auto hung = send(router, Method::kPost, "/submit");
+  hung_.wait();
+  EXPECT_EQ(send(router, Method::kGet, "/task/42").get().status, 200u);
+  EXPECT_EQ(send(router, Method::kGet, "/endpoint/other/ls").get().body, "listed");
+  let_go_.set_value();
+  EXPECT_EQ(hung.get().body, "submitted");
 }
 
 TEST_F(RouterTest, MoreThanCanWaitIsToldToComeBack) {

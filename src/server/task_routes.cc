@@ -244,11 +244,13 @@ std::vector<Route> task_routes(const TransferParts& parts) {
                        TRY_ASSIGN(const auto id, parts.service.new_submission_id());
                        return json_answer(api::submission_id_document(id));
                      }),
-      transfer_route({Method::kPost, "/v0.10/transfer", "Submits a transfer."},
+      transfer_route({Method::kPost, "/v0.10/transfer", "Submits a transfer.", Situation::kGeneral,
+                      Work::kSubmission},
                      [parts](const Call& call) {
                        return submit(parts, call, tasks::TaskType::kTransfer, api::read_transfer);
                      }),
-      transfer_route({Method::kPost, "/v0.10/delete", "Submits a deletion."},
+      transfer_route({Method::kPost, "/v0.10/delete", "Submits a deletion.", Situation::kGeneral,
+                      Work::kSubmission},
                      [parts](const Call& call) {
                        return submit(parts, call, tasks::TaskType::kDelete, api::read_delete);
                      }),

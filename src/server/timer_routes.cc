@@ -239,7 +239,10 @@ Response resume(const TimerParts& parts, const Call& call) {
 std::vector<Route> timer_routes(const TimerParts& parts) {
   std::vector<Route> routes;
   const auto add = [&](Method method, std::string_view pattern, std::string_view doc, auto run) {
-    routes.push_back({method, pattern, kTimerScope, Work::kDatabase, timer_error, doc,
+    // What is posted to one of these holds a transfer, which is looked at as a submission is.
+    const bool submits = method == Method::kPost && pattern.find('{') == pattern.npos;
+    routes.push_back({method, pattern, kTimerScope, submits ? Work::kSubmission : Work::kDatabase,
+                      timer_error, doc,
                       [parts, run](const Call& call) { return run(parts, call); }});
   };
   add(Method::kPost, "/v2/timer", "Creates a timer.", [](const TimerParts& p, const Call& call) {

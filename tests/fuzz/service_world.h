@@ -71,11 +71,10 @@ class ServiceWorld {
   }
 
   Response ask(Request request) {
-    std::promise<Response> answer;
-    auto arrived = answer.get_future();
+    const auto answer = std::make_shared<std::promise<Response>>();
     server_->handle(std::move(request),
-                    [&answer](Response response) { answer.set_value(std::move(response)); });
-    return arrived.get();
+                    [answer](Response response) { answer->set_value(std::move(response)); });
+    return answer->get_future().get();
   }
 
   // What no answer may hold.
