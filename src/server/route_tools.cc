@@ -91,9 +91,10 @@ Result<std::uint64_t> query_number(const Call& call, std::string_view name,
                                    std::uint64_t fallback) {
   const std::string text = query_text(call, name);
   if (text.empty()) return fallback;
-  std::uint64_t number = 0;
+  std::int64_t number = 0;  // what the database can count to
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size()) return number;
+  if (error == std::errc() && end == text.data() + text.size() && number >= 0)
+    return static_cast<std::uint64_t>(number);
   return make_error(Code::kInvalid, "{} is '{}'; it takes a number that is not negative", name,
                     api::json_text(text));
 }

@@ -332,6 +332,7 @@ TEST_F(TransferRoutesTest, WhatMakesNoSenseIsRefusedWithAReason) {
       json::parse(transfer_body("0b2d1c9e-0000-4000-8000-000000000009")).as_object();
   empty["DATA"] = json::array();
   EXPECT_EQ(code(post(json::serialize(empty))), "ClientError.BadRequest.NoTransferItems");
+  EXPECT_EQ(ls({{"path", "/run"}, {"offset", "18446744073709551615"}}).status, 400u);
   for (const char* limit : {"-1", "0"})
     EXPECT_EQ(ls({{"path", "/run"}, {"limit", limit}}).status, 400u) << limit;
   EXPECT_EQ(ls({{"path", "/run"}, {"show_hidden", "maybe"}}).status, 400u);

@@ -182,6 +182,7 @@ class ServiceWorld {
     Server::Options made;
     made.directory = keys.path();
     made.router.database_threads = made.router.storage_threads = 1;
+    made.router.submission_threads = 1;
     return made;
   }
 
