@@ -298,7 +298,7 @@ class SqliteDatabase : public Database {
     if (!watch_) {
       TRY_ASSIGN(watch_, CommitWatch::open(options_));
     }
-    return watch_->version(options_.path);
+    return watch_->version(name_);
   }
 
  protected:
