@@ -135,7 +135,8 @@ class Endpoints {
   // Whether the owner may use a host endpoint is the caller's to ask (permissions.h).
   Result<Endpoint> create(const NewEndpoint& request);
   Result<Endpoint> update(const EndpointId& id, const EndpointChange& change);
-  // With its rules of any kind, roles and guest collections; the data stays. kDenied for the built-in one.
+  // With its rules of any kind, roles and guest collections; the data stays. kDenied for the
+  // built-in one.
   Result<void> remove(const EndpointId& id);
 
   Result<Endpoint> get(const EndpointId& id);
