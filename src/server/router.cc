@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -138,14 +139,20 @@ struct Router::State {
   // Whether it was refused, because the caller asks too often.
   bool refused(const Shared& pending, RateLimit& limit, std::string_view who);
   void start_storage(const Shared& pending);
+  void run_storage(const Shared& pending, const std::string& endpoint);
+  Shared next_at(const std::string& endpoint);
 
+  struct Turns {
+    std::size_t running = 0;
+    std::deque<Shared> waiting;
+  };
   const Options options;
   Authenticator& authenticator;
   std::vector<Entry> table;
   std::mutex mutex;
-  std::map<std::string, std::size_t> at_storage GUARDED_BY(mutex);  // requests by endpoint
-  RateLimit requests;                                               // by identity
-  RateLimit logins;                                                 // by address
+  std::map<std::string, Turns> at_storage GUARDED_BY(mutex);  // by endpoint
+  RateLimit requests;                                         // by identity
+  RateLimit logins;                                           // by address
   // In this order: work of the last submits to the first.
   WorkerPool storage;
   WorkerPool submissions;
@@ -221,27 +228,42 @@ void Router::State::start_storage(const Shared& pending) {
     if (name == kEndpointParameter) endpoint = value;
   {
     const std::lock_guard lock(mutex);
-    std::size_t& count = at_storage[endpoint];
-    if (count >= options.storage_per_endpoint) {
+    Turns& turns = at_storage[endpoint];
+    if (turns.waiting.size() >= options.waiting_per_endpoint) {
       return pending->fail({502, "EndpointError",
                             fmt::format("endpoint {} is busy with {} other requests, and has not "
                                         "answered them yet; try again later",
-                                        endpoint, count)});
+                                        endpoint, turns.running + turns.waiting.size())});
     }
-    ++count;
+    if (turns.running >= options.storage_per_endpoint) return turns.waiting.push_back(pending);
+    ++turns.running;
   }
-  const auto leave = [this, endpoint] {
-    const std::lock_guard lock(mutex);
-    const auto found = at_storage.find(endpoint);
-    if (--found->second == 0) at_storage.erase(found);
-  };
-  const bool started = storage.try_submit([pending, leave] {
+  run_storage(pending, endpoint);
+}
+
+// Then, in the same place, whoever waits for the endpoint.
+void Router::State::run_storage(const Shared& pending, const std::string& endpoint) {
+  const bool started = storage.try_submit([this, pending, endpoint] {
     pending->run();
-    leave();
+    if (const Shared next = next_at(endpoint)) run_storage(next, endpoint);
   });
   if (started) return;
-  leave();
   pending->fail_for_now(503, "ServiceUnavailable", "too many requests wait for storage");
+  if (const Shared next = next_at(endpoint)) run_storage(next, endpoint);
+}
+
+// Whose turn it is now that one has had it; null if nobody waits.
+Shared Router::State::next_at(const std::string& endpoint) {
+  const std::lock_guard lock(mutex);
+  const auto found = at_storage.find(endpoint);
+  Turns& turns = found->second;
+  if (!turns.waiting.empty()) {
+    const Shared next = std::move(turns.waiting.front());
+    turns.waiting.pop_front();
+    return next;
+  }
+  if (--turns.running == 0) at_storage.erase(found);
+  return nullptr;
 }
 
 Router::Router(std::vector<Route> routes, Authenticator& authenticator, const Options& options)

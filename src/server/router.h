@@ -66,9 +66,11 @@ class Router {
     std::size_t storage_threads = 16;
     std::size_t submission_threads = 4;
     std::size_t secret_threads = 1;
-    std::size_t queue = 256;               // of each kind of work; beyond, 503 with Retry-After
-    std::size_t storage_per_endpoint = 4;  // at once; beyond, 502: so that an endpoint that hangs
-                                           // leaves threads to the others
+    std::size_t queue = 256;  // of each kind of work; beyond, 503 with Retry-After
+    // At once, and waiting for their turn; beyond, 502. So an endpoint that hangs leaves threads to
+    // the others.
+    std::size_t storage_per_endpoint = 4;
+    std::size_t waiting_per_endpoint = 64;
     // Beyond, 429 with Retry-After. Of one identity; and of one address, where passwords and
     // secrets are checked. 0: no limit.
     double requests_per_second = 0;

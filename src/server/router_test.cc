@@ -6,6 +6,7 @@
 
 #include <future>
 #include <map>
+#include <mutex>
 #include <optional>
 
 namespace wherry::server {
@@ -55,7 +56,7 @@ class RouterTest : public testing::Test {
         {Method::kPost, "/submit", kScope, Work::kSubmission, transfer_error, "Submits.",
          [this](const Call&) {
            hung_.release_one();
-           let_go_.get_future().wait();
+           has_let_go_.wait();
            return text("submitted");
          }},
         {Method::kGet, "/endpoint/{endpoint_id}/ls", kScope, Work::kStorage, transfer_error,
@@ -63,7 +64,7 @@ class RouterTest : public testing::Test {
          [this](const Call& call) {
            if (call.parameter("endpoint_id") == "hung") {
              hung_.release_one();
-             let_go_.get_future().wait();
+             has_let_go_.wait();
            }
            return text("listed");
          }},
@@ -72,7 +73,10 @@ class RouterTest : public testing::Test {
   // A gate that a thread passes when another has arrived somewhere.
   struct Arrival {
     std::promise<void> promise;
-    void release_one() { promise.set_value(); }
+    std::once_flag once;
+    void release_one() {
+      std::call_once(once, [this] { promise.set_value(); });
+    }
     void wait() { promise.get_future().wait(); }
   };
 
@@ -96,6 +100,7 @@ class RouterTest : public testing::Test {
   TwoTokens tokens_;
   Arrival hung_;
   std::promise<void> let_go_;
+  std::shared_future<void> has_let_go_ = let_go_.get_future().share();
 };
 
 TEST_F(RouterTest, ARequestFindsItsRouteAndBringsItsParameters) {
@@ -152,16 +157,21 @@ TEST_F(RouterTest, ATokenWithoutTheScopeIsRefusedAndToldWhichItLacks) {
 TEST_F(RouterTest, AnEndpointThatHangsStopsNoOtherRequest) {
   {
     Router router(routes(), tokens_,
-                  {.database_threads = 1, .storage_threads = 2, .storage_per_endpoint = 1});
+                  {.database_threads = 1,
+                   .storage_threads = 2,
+                   .storage_per_endpoint = 1,
+                   .waiting_per_endpoint = 1});
     auto hung = send(router, Method::kGet, "/endpoint/hung/ls");
     hung_.wait();
     EXPECT_EQ(send(router, Method::kGet, "/task/42").get().status, 200u);
     EXPECT_EQ(send(router, Method::kGet, "/endpoint/other/ls").get().body, "listed");
+    auto waiting = send(router, Method::kGet, "/endpoint/hung/ls");
     const Response busy = send(router, Method::kGet, "/endpoint/hung/ls").get();
     EXPECT_EQ(busy.status, 502u);
     EXPECT_THAT(busy.body, HasSubstr("EndpointError"));
     let_go_.set_value();
     EXPECT_EQ(hung.get().body, "listed");
+    EXPECT_EQ(waiting.get().body, "listed");
   }
 }
 
