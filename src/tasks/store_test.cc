@@ -155,6 +155,37 @@ TEST_F(StoreTest, PurgingRemovesEveryRowOfATask) {
   EXPECT_FALSE(read_transfer_items(*world_.database, key)->next()->has_value());
 }
 
+TEST_F(StoreTest, TheNumberOfTasksThatIsKeptIsTheNumberThatIsCounted) {
+  const auto expect_count = [&](std::optional<TaskState> state, std::uint64_t number) {
+    TaskFilter kept;
+    kept.owner = world_.transfer("a", "b").owner;
+    kept.types = {TaskType::kTransfer};
+    if (state) kept.states = {*state};
+    EXPECT_EQ(store_.count(kept).value(), number);
+    TaskFilter counted = kept;
+    counted.requested_after = TimePoint();
+    EXPECT_EQ(store_.count(counted).value(), number);
+    kept.types = {TaskType::kDelete};
+    EXPECT_EQ(store_.count(kept).value(), 0u);
+  };
+  expect_count({}, 0);
+  world_.add_source_file("run/a", "a");
+  const Task succeeded = world_.run(world_.transfer("run", "copy"));
+  ASSERT_EQ(succeeded.state, TaskState::kSucceeded);
+  const TaskId cancelled = world_.submit(world_.transfer("run", "copy"));
+  world_.submit(world_.transfer("run", "elsewhere"));
+  expect_count({}, 3);
+  expect_count(TaskState::kActive, 2);
+  ASSERT_TRUE(store_.cancel(cancelled).value());
+  expect_count(TaskState::kActive, 1);
+  expect_count(TaskState::kFailed, 1);
+  expect_count(TaskState::kSucceeded, 1);
+  world_.clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(store_.purge(world_.clock.now()).value(), 2u);
+  expect_count({}, 1);
+  expect_count(TaskState::kSucceeded, 0);
+}
+
 TEST_F(StoreTest, TasksAreFoundByTheirEndpoints) {
   TestWorld& world = world_;
   world.add_source_file("a.txt", "alpha");
