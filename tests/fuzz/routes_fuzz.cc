@@ -78,7 +78,8 @@ class Fuzzed {
 };
 
 Fuzzed& fuzzed() {
-  static std::unique_ptr<Fuzzed> one;
+  // The last one is left to the end of the process: its threads would outlive what OpenSSL keeps.
+  static std::unique_ptr<Fuzzed>& one = *new std::unique_ptr<Fuzzed>();
   static int inputs = 0;
   if (!one || ++inputs == kInputsOfAWorld) {
     one.reset();
