@@ -88,8 +88,12 @@ class TlsStream final : public Stream {
 std::string new_request_id(Random& random) {
   constexpr std::string_view kAlphabet =
       "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::uint64_t number = random.below(13'537'086'546'263'552);  // 62 to the power of 9
   std::string id(9, '0');
-  for (char& c : id) c = kAlphabet[random.below(kAlphabet.size())];
+  for (char& c : id) {
+    c = kAlphabet[number % kAlphabet.size()];
+    number /= kAlphabet.size();
+  }
   return id;
 }
 
