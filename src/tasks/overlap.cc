@@ -32,13 +32,10 @@ Error overlap_error(const engine::TransferItem& item, std::string_view why) {
 
 }  // namespace
 
-OverlapCheck::OverlapCheck(const TransferRequest& request,
-                           const std::optional<std::string>& source_root,
-                           const std::optional<std::string>& target_root)
-    : same_endpoint_(request.source_endpoint == request.target_endpoint),
-      deletes_extra_(request.options.delete_extra) {
-  if (source_root) source_root_ = canonical(*source_root).value_or("");
-  if (target_root) target_root_ = canonical(*target_root).value_or("");
+OverlapCheck::OverlapCheck(const Sides& sides)
+    : same_endpoint_(sides.source == sides.target), deletes_extra_(sides.deletes_extra) {
+  if (sides.source_root) source_root_ = canonical(*sides.source_root).value_or("");
+  if (sides.target_root) target_root_ = canonical(*sides.target_root).value_or("");
   if (source_root_.empty() || target_root_.empty()) {
     possible_ = same_endpoint_;
     return;

@@ -3,6 +3,7 @@
 // lead to the same directory of this host, and through symlinks.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -13,10 +14,18 @@ namespace wherry::tasks {
 
 class OverlapCheck {
  public:
-  // Where the roots of the endpoints are on this host, if they are.
-  OverlapCheck(const TransferRequest& request, const std::optional<std::string>& source_root,
-               const std::optional<std::string>& target_root);
+  struct Sides {
+    EndpointId source;
+    EndpointId target;
+    // Of the endpoints on this host, if they are there.
+    std::optional<std::string> source_root;
+    std::optional<std::string> target_root;
+    bool deletes_extra = false;
+  };
+  explicit OverlapCheck(const Sides& sides);
 
+  // Whether any item could be refused.
+  bool is_possible() const { return possible_; }
   // kInvalid if the item's target is its source, or within it, or, where what is extra at the
   // target is deleted, around it.
   Result<void> check(const engine::TransferItem& item);

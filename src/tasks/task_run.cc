@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "tasks/items.h"
 #include "tasks/local_service.h"
+#include "tasks/overlap.h"
 
 namespace wherry::tasks {
 
@@ -267,8 +268,9 @@ Result<RunReport> TaskRun::run_engine() {
 
 Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
   std::shared_ptr<storage::Storage> source, target;
-  TRY(open(start_.task.source_endpoint, source));
+  TRY_ASSIGN(const endpoints::Endpoint from, open(start_.task.source_endpoint, source));
   TRY_ASSIGN(const endpoints::Endpoint to, open(start_.task.target_endpoint, target));
+  TRY(check_overlap(from, to));
   if (start_.task.source_endpoint == start_.task.target_endpoint) source = target;
   note_connected();
   open_gate(to);
@@ -285,6 +287,22 @@ Result<RunReport> TaskRun::run_transfer(const engine::RunContext& given) {
   if (report) kept_.insert(kept_.end(), report->kept.begin(), report->kept.end());
   target_ = std::move(target);
   return report;
+}
+
+// As at the submission: then an endpoint may not have been connected, and symlinks change.
+Result<void> TaskRun::check_overlap(const endpoints::Endpoint& from,
+                                    const endpoints::Endpoint& to) {
+  TRY_ASSIGN(const auto source, parts_.endpoints.open(from));
+  TRY_ASSIGN(const auto target, parts_.endpoints.open(to));
+  OverlapCheck overlap({from.id, to.id, source->host_directory(), target->host_directory(),
+                        start_.task.transfer_options.delete_extra});
+  if (!overlap.is_possible()) return {};
+  CheckedItems<engine::TransferItem> items(*this, read_transfer_items(parts_.database, start_.key));
+  for (;;) {
+    TRY_ASSIGN(const auto next, items.next());
+    if (!next) return {};
+    TRY(overlap.check(next->item));
+  }
 }
 
 Result<RunReport> TaskRun::run_delete(const engine::RunContext& context) {

@@ -74,6 +74,7 @@ class TaskRun : private engine::RunObserver {
   bool wait_for_endpoint(const Error& error, int attempts);
   Result<engine::RunReport> run_engine();
   Result<engine::RunReport> run_transfer(const engine::RunContext& context);
+  Result<void> check_overlap(const endpoints::Endpoint& from, const endpoints::Endpoint& to);
   Result<engine::RunReport> run_delete(const engine::RunContext& context);
   Result<endpoints::Endpoint> open(const EndpointId& id,
                                    std::shared_ptr<storage::Storage>& storage);

@@ -94,6 +94,26 @@ TEST(TaskRun, ATaskGoesOnWhenItsEndpointIsBack) {
   EXPECT_TRUE(fs::exists(away.target_directory + "/a"));
 }
 
+// At the submission nobody could see it.
+TEST(TaskRun, WhatWouldDeleteItsOwnSourceIsRefusedWhenTheEndpointIsBack) {
+  DirectoriesWorld away(FakeClock::Sleepers::kBlock);
+  const std::string part = away.source_directory + "/part";
+  fs::create_directory(part);
+  std::ofstream(part + "/b") << "b";
+  away.request.target_endpoint = away.request.source_endpoint;
+  away.request.source_endpoint = away.add_endpoint("part", part);
+  away.request.items = {{.source = RelPath(), .target = RelPath(), .checksum = {}}};
+  away.request.options.delete_extra = true;
+  fs::rename(away.source_directory, away.world.scratch.file("aside"));
+  const TaskId id = away.world.submit(away.request);
+  fs::rename(away.world.scratch.file("aside"), away.source_directory);
+  const Task task = away.world.run(id);
+  EXPECT_EQ(task.state, TaskState::kFailed);
+  EXPECT_THAT(away.told(task), HasSubstr("choose a target outside of the source"));
+  EXPECT_TRUE(fs::exists(part + "/b"));
+  EXPECT_TRUE(fs::exists(away.source_directory + "/a"));
+}
+
 TEST(TaskRun, WhileAnEndpointIsAwayATaskCanBeStopped) {
   DirectoriesWorld away(FakeClock::Sleepers::kBlock);
   fs::remove_all(away.target_directory);

@@ -138,7 +138,7 @@ Result<void> check_item(const engine::TransferItem& item) {
 }
 
 // Nothing if it is not of this host. For an endpoint that is not connected a task of the service
-// waits, and its plan looks again; a local user is told at once, and where it is.
+// waits, and its run looks again; a local user is told at once, and where it is.
 Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
                                            const endpoints::Endpoint& endpoint,
                                            const std::string& owner) {
@@ -169,7 +169,8 @@ Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endp
   TRY(check_filters(request.options.filters));
   TRY_ASSIGN(const auto source_root, root_of(endpoints, source, request.owner));
   TRY_ASSIGN(const auto target_root, root_of(endpoints, target, request.owner));
-  OverlapCheck overlap(request, source_root, target_root);
+  OverlapCheck overlap({request.source_endpoint, request.target_endpoint, source_root, target_root,
+                        request.options.delete_extra});
   for (std::size_t i = 0; i < request.items.size(); ++i) {
     TRY(check_item(request.items[i]), "item {} ('/{}')", i + 1,
         escape_bytes(request.items[i].source.text()));
