@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // wherry serve: the Globus Transfer API over this state directory.
 #include <fmt/format.h>
-#include <systemd/sd-daemon.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/invocation.h"
+#include "cli/service_manager.h"
 
 namespace wherry::cli {
 namespace {
@@ -49,9 +49,10 @@ Result<void> serve_until(std::stop_token stop, Context& context, app::Wherry& wh
   const app::Posted posted(wherry, url);
   server->answer();
   welcome(context, url, client);
-  ::sd_notify(0, "READY=1");
+  const std::string manager = context.environment()("NOTIFY_SOCKET").value_or("");
+  tell_service_manager(manager, "READY=1");
   wait_for(stop);
-  ::sd_notify(0, "STOPPING=1");
+  tell_service_manager(manager, "STOPPING=1");
   if (!server->drain(kDrain)) log_warning("some requests were cut off unanswered");
   return {};
 }

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -50,11 +51,17 @@ class Service:
         self.scratch = scratch
         for bound in ("REQUESTS", "LOGINS"):
             scratch.env.setdefault(f"WHERRY_SERVE_{bound}_PER_SECOND", "0")
+        # What systemd listens at; abstract, because a path may be too long for a socket.
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind("")
+        self.notify.settimeout(60)
+        name = "@" + self.notify.getsockname()[1:].decode()
         self.process = subprocess.Popen(
-            [system.BINARY, "serve", "--listen", "127.0.0.1:0", *options], env=scratch.env,
+            [system.BINARY, "serve", "--listen", "127.0.0.1:0", *options], env={**scratch.env, "NOTIFY_SOCKET": name},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.log: list[str] = []
         self.url = self._wait_for_url()
+        self._expect_told("READY=1")
         self._reader = threading.Thread(target=self._read_on, daemon=True)
         self._reader.start()
         printed = scratch.run("serve", "--print-env")
@@ -70,6 +77,11 @@ class Service:
             if match := re.match(r"wherry: serving (\S+)", self.log[-1]):
                 return match.group(1)
         raise AssertionError(f"wherry serve ended at once: {''.join(self.log)}")
+
+    def _expect_told(self, state: str) -> None:
+        told = self.notify.recv(100).decode()
+        if told != state:
+            raise AssertionError(f"wherry serve told systemd {told}, not {state}")
 
     def _read_on(self) -> None:
         for line in self.process.stderr:
@@ -89,6 +101,8 @@ class Service:
         said = "".join(self.log)
         if code != 0 or any(word in said for word in TROUBLE):
             raise AssertionError(f"wherry serve ended with {code}: {self.tail()}")
+        self._expect_told("STOPPING=1")
+        self.notify.close()
 
     def tail(self) -> str:
         return "".join(self.log)[-6000:]
