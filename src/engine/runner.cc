@@ -33,10 +33,11 @@ constexpr std::size_t kKnownParents = 4096;  // directories remembered as made
 std::size_t worker_count(const RunLimits& limits, const Storage& source, const Storage& target) {
   const std::size_t useful =
       std::min(source.traits().max_connections, target.traits().max_connections);
-  // More than cores, because a worker often waits for a disk.
+  // More than cores, because a worker often waits for a disk; not many more, because those that
+  // make files in one directory wait for each other.
+  const std::size_t cores = std::thread::hardware_concurrency();
   const std::size_t wanted =
-      limits.workers > 0 ? limits.workers
-                         : std::clamp<std::size_t>(2 * std::thread::hardware_concurrency(), 4, 16);
+      limits.workers > 0 ? limits.workers : std::clamp<std::size_t>(cores + cores / 2, 3, 16);
   return std::max<std::size_t>(std::min(wanted, useful), 1);
 }
 

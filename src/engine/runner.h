@@ -75,7 +75,7 @@ struct RunLimits {
   std::size_t queue = 256;               // operations planned ahead
   ByteCount range_bytes = 64ULL << 20;   // files above it are copied in ranges that can resume
   ByteCount group_bytes = 128ULL << 20;  // a group commit closes at this many bytes,
-  std::size_t group_files = 4096;        // this many files,
+  std::size_t group_files = 2048;        // this many files,
   Duration group_age = std::chrono::milliseconds(500);  // this age, or when nothing else waits
   int changed_source_attempts = 3;  // how often a file that changes under the copy is begun again
   Duration retry_base = std::chrono::milliseconds(200);
