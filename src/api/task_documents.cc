@@ -52,8 +52,10 @@ void add_request(json::object& document, const Task& task) {
 
 void add_side(json::object& document, std::string_view side, const tasks::EndpointId& id,
               const endpoints::Endpoint* endpoint) {
+  std::string key;
   const auto set = [&](std::string_view name, json::value value) {
-    document[fmt::format("{}_{}", side, name)] = std::move(value);
+    key.assign(side) += '_';
+    document[key += name] = std::move(value);
   };
   const bool is_known = endpoint != nullptr;
   set("endpoint", is_known ? text_or_null(canonical_name(*endpoint)) : text_or_null(id));
@@ -180,6 +182,7 @@ json::object task_document(const Task& task, const TaskView& view) {
        has_completed ? json::value(json::string(format_time(*task.completed))) : json::value()},
       {"deadline", format_time(task.deadline)},
   };
+  document.reserve(80);  // for what follows, at once
   add_side(document, "source", task.source_endpoint, view.source);
   add_side(document, "destination", task.target_endpoint, view.target);
   add_request(document, task);

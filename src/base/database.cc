@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <map>
@@ -183,6 +185,30 @@ Result<std::unique_ptr<soci::session>> open_session(const Database::Options& opt
   return sql;
 }
 
+// The header of SQLite's index of the write-ahead log: a counter, sizes, salts and checksums, in
+// memory that all processes share. Every commit has changed it when it is over
+// (sqlite.org/walformat.html, "The WAL-Index Header").
+using LogHeader = std::array<std::uint32_t, 12>;
+
+LogHeader read_header(const volatile void* shared) {
+  const auto* words = static_cast<const volatile std::uint32_t*>(shared);
+  LogHeader header;
+  for (std::uint32_t& word : header) word = __atomic_load_n(words++, __ATOMIC_ACQUIRE);
+  return header;
+}
+
+// Where the header is mapped for as long as the session is open; null if that cannot be told. A
+// session that has read has it mapped already.
+const volatile void* mapped_header(soci::session& sql) {
+  constexpr int kIndexPage = 32768;  // SQLite maps the index in pages of this size
+  sqlite_api::sqlite3_file* file = nullptr;
+  sqlite_api::sqlite3_file_control(handle_of(sql), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) return nullptr;
+  volatile void* page = nullptr;
+  const int result = file->pMethods->xShmMap(file, 0, kIndexPage, 0, &page);
+  return result == SQLITE_OK ? page : nullptr;
+}
+
 // Tells whether anything was committed: SQLite's "pragma data_version" of a session that writes
 // nothing itself. Not by SOCI, whose statements hold their snapshot until they are run again.
 class CommitWatch {
@@ -193,6 +219,8 @@ class CommitWatch {
     const int result = sqlite_api::sqlite3_prepare_v2(
         handle_of(*watch->sql_), "pragma data_version", -1, &watch->statement_, nullptr);
     if (result != SQLITE_OK) return watch->failure(result, options.path);
+    TRY(watch->ask(options.path));
+    watch->header_ = mapped_header(*watch->sql_);
     return watch;
   }
   CommitWatch(const CommitWatch&) = delete;
@@ -200,21 +228,45 @@ class CommitWatch {
   ~CommitWatch() { sqlite_api::sqlite3_finalize(statement_); }
 
   Result<std::int64_t> version(const std::string& path) {
+    if (const auto unchanged = version_at_once()) return *unchanged;
+    const std::lock_guard lock(asking_);
+    // Before the version: what is committed in between is told the next time.
+    std::optional<LogHeader> header;
+    if (header_ != nullptr) header = read_header(header_);
+    TRY_ASSIGN(const std::int64_t version, ask(path));
+    const std::lock_guard keeping(keeping_);
+    kept_header_ = header;
+    kept_version_ = version;
+    return version;
+  }
+
+  std::optional<std::int64_t> version_at_once() {
+    if (header_ == nullptr) return std::nullopt;
+    const LogHeader header = read_header(header_);
+    const std::lock_guard lock(keeping_);
+    return kept_header_ == header ? std::optional(kept_version_) : std::nullopt;
+  }
+
+ private:
+  explicit CommitWatch(std::unique_ptr<soci::session> sql) : sql_(std::move(sql)) {}
+  Result<std::int64_t> ask(const std::string& path) {
     const int result = sqlite_api::sqlite3_step(statement_);
     const std::int64_t version = sqlite_api::sqlite3_column_int64(statement_, 0);
     sqlite_api::sqlite3_reset(statement_);
     if (result != SQLITE_ROW) return failure(result, path);
     return version;
   }
-
- private:
-  explicit CommitWatch(std::unique_ptr<soci::session> sql) : sql_(std::move(sql)) {}
   Error failure(int result, const std::string& path) {
     return sqlite_error(result, sqlite_api::sqlite3_errmsg(handle_of(*sql_)), path);
   }
 
   const std::unique_ptr<soci::session> sql_;
-  sqlite_api::sqlite3_stmt* statement_ = nullptr;
+  sqlite_api::sqlite3_stmt* statement_ = nullptr;  // used under asking_
+  const volatile void* header_ = nullptr;
+  std::mutex asking_;   // may be held for long, when the disk is slow
+  std::mutex keeping_;  // never is
+  std::optional<LogHeader> kept_header_ GUARDED_BY(keeping_);
+  std::int64_t kept_version_ GUARDED_BY(keeping_) = 0;
 };
 
 // The Database whose transaction this thread is in.
@@ -293,12 +345,19 @@ class SqliteDatabase : public Database {
   Result<void> migrate(std::span<const Migration> migrations) override;
 
   Result<std::int64_t> version() override {
-    const std::lock_guard lock(watching_);
-    if (options_.path == kInMemory) return writes_;
-    if (!watch_) {
-      TRY_ASSIGN(watch_, CommitWatch::open(options_));
+    if (options_.path == kInMemory) return writes_.load();
+    if (CommitWatch* const watch = watch_.load()) return watch->version(name_);
+    const std::lock_guard lock(opening_watch_);
+    if (!opened_watch_) {
+      TRY_ASSIGN(opened_watch_, CommitWatch::open(options_));
+      watch_ = opened_watch_.get();
     }
-    return watch_->version(name_);
+    return opened_watch_->version(name_);
+  }
+  std::optional<std::int64_t> version_at_once() override {
+    if (options_.path == kInMemory) return writes_.load();
+    CommitWatch* const watch = watch_.load();
+    return watch != nullptr ? watch->version_at_once() : std::nullopt;
   }
 
  protected:
@@ -308,7 +367,6 @@ class SqliteDatabase : public Database {
     if (mode == Mode::kWrite) {
       const std::lock_guard lock(writing_);
       auto done = write_with(body);
-      const std::lock_guard watching(watching_);
       ++writes_;
       return done;
     }
@@ -404,9 +462,10 @@ class SqliteDatabase : public Database {
                             // to clients from elsewhere
   std::mutex writing_;      // held for a whole write, so that writers queue here and not in SQLite
   std::unique_ptr<soci::session> writer_;
-  std::mutex watching_;
-  std::unique_ptr<CommitWatch> watch_ GUARDED_BY(watching_);  // from the first version() on
-  std::int64_t writes_ GUARDED_BY(watching_) = 0;
+  std::mutex opening_watch_;
+  std::unique_ptr<CommitWatch> opened_watch_ GUARDED_BY(opening_watch_);
+  std::atomic<CommitWatch*> watch_ = nullptr;  // opened_watch_, from the first version() on
+  std::atomic<std::int64_t> writes_ = 0;
   std::mutex readers_mutex_;
   std::condition_variable reader_returned_;
   std::vector<std::unique_ptr<soci::session>> readers_ GUARDED_BY(readers_mutex_);

@@ -60,6 +60,9 @@ class Database {
   // (of an in-memory database: once anything has been written). Takes microseconds. What is read
   // after it was asked is at least as new as it says.
   virtual Result<std::int64_t> version() = 0;
+  // The same where a look at memory tells it: nothing has been committed since version() answered.
+  // For threads that must not wait.
+  virtual std::optional<std::int64_t> version_at_once() = 0;
 
   // Brings the schema of each module named in `migrations` to its last version, in one write
   // transaction: all steps are made, or none. Within a module the steps stand in order from 1.

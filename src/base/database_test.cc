@@ -378,6 +378,44 @@ TEST_F(DatabaseTest, TheVersionTellsThatSomethingWasCommittedAndByAnybody) {
   EXPECT_NE(database->version().value(), second);
 }
 
+TEST_F(DatabaseTest, TheVersionIsThereAtOnceUntilSomethingIsCommitted) {
+  const auto database = open();
+  const auto other = open();
+  EXPECT_EQ(database->version_at_once(), std::nullopt);
+  for (const char* text : {"a", "b", "c", "d"}) {
+    const std::int64_t version = database->version().value();
+    count_notes(*other).value();
+    EXPECT_EQ(database->version_at_once(), version);
+    add_note(*text < 'c' ? *database : *other, text).value();
+    EXPECT_EQ(database->version_at_once(), std::nullopt);
+    EXPECT_NE(database->version().value(), version);
+    // The next commit begins the log anew.
+    soci::session sql(soci::sqlite3, path_);
+    sql << "pragma wal_checkpoint(truncate)";
+  }
+}
+
+TEST_F(DatabaseTest, ACommitOfAnotherProcessEndsTheVersionThatIsThereAtOnce) {
+  open();
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  // It opens the file itself: a session must not be taken along into another process.
+  const pid_t child = start_child([&] {
+    char go = 0;
+    return ::read(ends[0], &go, 1) == 1 &&
+           add_note(*Database::open({.path = path_}).value(), "theirs");
+  });
+  const auto database = open();
+  const std::int64_t version = database->version().value();
+  EXPECT_EQ(database->version_at_once(), version);
+  EXPECT_EQ(::write(ends[1], "!", 1), 1);
+  EXPECT_TRUE(succeeded(child));
+  EXPECT_EQ(database->version_at_once(), std::nullopt);
+  EXPECT_NE(database->version().value(), version);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 TEST_F(DatabaseTest, AskingForTheVersionHoldsNoSnapshot) {
   const auto database = open();
   database->version().value();

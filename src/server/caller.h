@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/types.h"
 
 namespace wherry::server {
 
@@ -16,6 +17,7 @@ struct Caller {
   std::string client;               // the UUID of the client that the token was issued to
   std::vector<std::string> scopes;  // top-level ones, and dependent ones as "parent[dependent]"
   std::vector<std::string> groups;  // UUIDs
+  TimePoint expires = TimePoint::max();  // when the token does
 
   bool has_scope(std::string_view scope) const;
 };

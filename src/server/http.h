@@ -37,6 +37,9 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers = {};  // others than length and type
+  // Whoever asks the same (method, path, query) with the same token gets the same until anything is
+  // committed to the database, however much time passes and whatever else happens.
+  bool holds_until_commit = false;
 };
 
 // Called on the thread that reads the socket: must not block. `respond` is called exactly once, by

@@ -10,6 +10,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <utility>
 
 #include "base/check.h"
@@ -26,6 +27,8 @@ using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
 using Milliseconds = std::chrono::milliseconds;
 
+constexpr std::size_t kReadBytes = 16 * 1024;
+
 // A socket with or without TLS.
 class Stream {
  public:
@@ -37,6 +40,9 @@ class Stream {
   virtual awaitable<void> handshake(ErrorCode& error) = 0;
   virtual awaitable<std::size_t> read(asio::mutable_buffer buffer, ErrorCode& error) = 0;
   virtual awaitable<void> write(asio::const_buffer bytes, ErrorCode& error) = 0;
+  // Writes what the socket takes without waiting and returns how much that was. What is wrong with
+  // the socket, write() tells.
+  virtual std::size_t write_at_once(asio::const_buffer) { return 0; }
   // Says that nothing more will be written; reading goes on.
   virtual awaitable<void> end_writing(ErrorCode& error) = 0;
 
@@ -48,7 +54,11 @@ class Stream {
 
 class PlainStream final : public Stream {
  public:
-  using Stream::Stream;
+  explicit PlainStream(tcp::socket&& socket) : Stream(std::move(socket)) {
+    ErrorCode error;
+    socket_.non_blocking(true, error);
+    never_blocks_ = !error;
+  }
   awaitable<void> handshake(ErrorCode&) override { co_return; }
   awaitable<std::size_t> read(asio::mutable_buffer buffer, ErrorCode& error) override {
     co_return co_await socket_.async_read_some(buffer, into(error));
@@ -56,10 +66,17 @@ class PlainStream final : public Stream {
   awaitable<void> write(asio::const_buffer bytes, ErrorCode& error) override {
     co_await asio::async_write(socket_, bytes, into(error));
   }
+  std::size_t write_at_once(asio::const_buffer bytes) override {
+    ErrorCode error;
+    return never_blocks_ ? socket_.write_some(bytes, error) : 0;
+  }
   awaitable<void> end_writing(ErrorCode& error) override {
     socket_.shutdown(tcp::socket::shutdown_send, error);
     co_return;
   }
+
+ private:
+  bool never_blocks_ = false;
 };
 
 class TlsStream final : public Stream {
@@ -107,12 +124,22 @@ std::string one_line(std::string_view value) {
 
 enum class After { kKeep, kClose };
 
-std::string response_head(const Response& response, TimePoint now, After after) {
-  std::string head =
-      fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
+// "Mon, 15 Oct 2018 11:06:03 GMT". Made once a second.
+const std::string& http_date(TimePoint now) {
+  thread_local std::time_t made_for = -1;
+  thread_local std::string text;
   const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(now).time_since_epoch();
-  head += fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n",
-                      fmt::gmtime(static_cast<std::time_t>(seconds.count())));
+  const auto time = static_cast<std::time_t>(seconds.count());
+  if (text.empty() || time != made_for) {
+    made_for = time;
+    text = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(time));
+  }
+  return text;
+}
+
+std::string response_head(const Response& response, TimePoint now, After after) {
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
+                                 reason_phrase(response.status), http_date(now));
   if (response.status != 204 && response.status != 304) {
     head += fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n",
                         one_line(response.content_type), response.body.size());
@@ -138,16 +165,17 @@ Failure too_slow(std::string_view part) {
 }
 
 // One client: reads a request, has it answered, writes the answer, and again. All of it runs on the
-// strand of its socket, but for what is marked.
+// thread of its loop, but for what is marked.
 class Connection final : public HttpConnection, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<ConnectionHost> host, std::unique_ptr<Stream> stream, std::string peer)
+  Connection(std::shared_ptr<ConnectionHost> host, asio::io_context& loop,
+             std::unique_ptr<Stream> stream, std::string peer)
       : host_(std::move(host)),
+        loop_(loop),
         stream_(std::move(stream)),
         peer_(std::move(peer)),
-        strand_(stream_->socket().get_executor()),
-        deadline_(strand_),
-        answer_arrived_(strand_) {}
+        timer_(loop),
+        answer_arrived_(loop) {}
 
   const std::string& peer() const override { return peer_; }
   void start() override;
@@ -167,28 +195,37 @@ class Connection final : public HttpConnection, public std::enable_shared_from_t
   awaitable<void> refuse(const Failure& failure);
   awaitable<void> say_goodbye();
 
+  void take_answer(std::optional<Response> response);
+
+  using SteadyTime = asio::steady_timer::time_point;
   void allow(Milliseconds time);
   void allow_for(RequestReader::State state);
   void extend_for(std::size_t body_bytes);
-  void wait_for_deadline();
+  void set_deadline(SteadyTime when);
+  void start_timer(SteadyTime when);
+  void stop_timer();
+  void on_timer();
   void on_deadline();
-  void disarm();
+  void disarm() { deadline_.reset(); }
   bool hold_bytes(std::size_t bytes);
   void release_bytes();
 
   const std::shared_ptr<ConnectionHost> host_;
+  asio::io_context& loop_;
   const std::unique_ptr<Stream> stream_;
   const std::string peer_;
-  const asio::any_io_executor strand_;
-  asio::steady_timer deadline_;
-  asio::steady_timer::time_point body_deadline_;  // without what the body has earned since
-  std::uint64_t deadline_turn_ = 0;  // tells a deadline that was met from one that is waited for
+  std::optional<SteadyTime> deadline_;  // of what is being waited for
+  SteadyTime body_deadline_;            // without what the body has earned since
+  asio::steady_timer timer_;            // fires at the deadline or earlier, and then looks again
+  bool timer_runs_ = false;
+  std::uint64_t timer_turn_ = 0;  // tells a timer that was stopped from the one that runs
   bool timed_out_ = false;
   bool idle_ = false;
   bool cut_ = false;
-  std::string buffer_;  // read and not yet understood
+  boost::beast::flat_buffer buffer_;  // read and not yet understood
   std::size_t held_bytes_ = 0;
   std::optional<Failure> refusal_;
+  bool waits_for_answer_ = false;
   asio::steady_timer answer_arrived_;  // cancelled when it has
   std::optional<Response> answer_;
   bool answer_is_lost_ = false;
@@ -218,17 +255,17 @@ class Responder {
   std::atomic<bool> answered_ = false;
 };
 
-void Connection::start() { asio::co_spawn(strand_, run(), rethrow); }
+void Connection::start() { asio::co_spawn(loop_, run(), rethrow); }
 
 void Connection::drain() {
-  host_->post(strand_, [self = shared_from_this()] {
+  host_->post(loop_, [self = shared_from_this()] {
     ErrorCode ignored;
     if (self->idle_) self->stream_->socket().close(ignored);
   });
 }
 
 void Connection::cut() {
-  host_->post(strand_, [self = shared_from_this()] {
+  host_->post(loop_, [self = shared_from_this()] {
     self->cut_ = true;
     ErrorCode ignored;
     self->stream_->socket().close(ignored);
@@ -237,12 +274,16 @@ void Connection::cut() {
 }
 
 void Connection::deliver(std::optional<Response> response) {
+  if (loop_.get_executor().running_in_this_thread()) return take_answer(std::move(response));
   const auto shared = std::make_shared<std::optional<Response>>(std::move(response));
-  host_->post(strand_, [self = shared_from_this(), shared] {
-    self->answer_is_lost_ = !shared->has_value();
-    self->answer_ = std::move(*shared);
-    self->answer_arrived_.cancel();
-  });
+  host_->post(loop_,
+              [self = shared_from_this(), shared] { self->take_answer(std::move(*shared)); });
+}
+
+void Connection::take_answer(std::optional<Response> response) {
+  answer_is_lost_ = !response.has_value();
+  answer_ = std::move(response);
+  if (waits_for_answer_) answer_arrived_.cancel();
 }
 
 awaitable<void> Connection::run() {
@@ -258,7 +299,7 @@ awaitable<void> Connection::run() {
       release_bytes();
     }
   }
-  disarm();
+  stop_timer();
   stream_->socket().close(error);
   host_->forget(self);
 }
@@ -286,7 +327,8 @@ awaitable<bool> Connection::read_request(RequestReader& reader) {
   bool told_to_continue = false;
   State timed = State::kDone;  // the part of the request that the deadline is for
   for (;;) {
-    buffer_.erase(0, reader.feed(buffer_));
+    const asio::const_buffer unread = buffer_.cdata();
+    buffer_.consume(reader.feed({static_cast<const char*>(unread.data()), unread.size()}));
     const State state = reader.state();
     if (state == State::kRefused) refusal_ = reader.refusal();
     if (!hold_bytes(reader.body_bytes())) {
@@ -313,16 +355,12 @@ awaitable<bool> Connection::read_request(RequestReader& reader) {
 
 awaitable<bool> Connection::read_more(RequestReader::State state) {
   using State = RequestReader::State;
-  constexpr std::size_t kReadBytes = 16 * 1024;
   if (state == State::kNothing && host_->is_draining()) co_return false;
-  const std::size_t before = buffer_.size();
-  buffer_.resize(before + kReadBytes);
   idle_ = state == State::kNothing;
   ErrorCode error;
-  const std::size_t size =
-      co_await stream_->read(asio::buffer(buffer_.data() + before, kReadBytes), error);
+  const std::size_t size = co_await stream_->read(buffer_.prepare(kReadBytes), error);
   idle_ = false;
-  buffer_.resize(before + size);
+  buffer_.commit(size);
   if (error && timed_out_ && state != State::kNothing) {
     refusal_ = too_slow(state == State::kBody ? "body" : "header");
   }
@@ -341,11 +379,13 @@ awaitable<Response> Connection::answer_to(Request request) {
   }
   answer_.reset();
   answer_is_lost_ = false;
-  answer_arrived_.expires_at(asio::steady_timer::time_point::max());
   call_handler(std::move(request));
   while (!answer_ && !answer_is_lost_ && !cut_) {
     ErrorCode cancelled;
+    waits_for_answer_ = true;
+    answer_arrived_.expires_at(SteadyTime::max());
     co_await answer_arrived_.async_wait(into(cancelled));
+    waits_for_answer_ = false;
   }
   host_->end_request();
   if (answer_) co_return std::move(*answer_);
@@ -375,8 +415,11 @@ awaitable<bool> Connection::write_response(const Response& response, Method meth
 
 awaitable<bool> Connection::write_all(std::string_view bytes) {
   ErrorCode error;
+  const std::size_t piece_size = host_->limits().write_piece;
+  bytes.remove_prefix(
+      stream_->write_at_once(asio::buffer(bytes.data(), std::min(bytes.size(), piece_size))));
   while (!bytes.empty() && !error) {
-    const std::string_view piece = bytes.substr(0, host_->limits().write_piece);
+    const std::string_view piece = bytes.substr(0, piece_size);
     bytes.remove_prefix(piece.size());
     allow(host_->limits().write_time);
     co_await stream_->write(asio::buffer(piece.data(), piece.size()), error);
@@ -397,16 +440,16 @@ awaitable<void> Connection::refuse(const Failure& failure) {
 awaitable<void> Connection::say_goodbye() {
   ErrorCode error;
   allow(host_->limits().linger_time);
-  buffer_.resize(16 * 1024);
+  buffer_.clear();
+  const asio::mutable_buffer ignored = buffer_.prepare(kReadBytes);
   co_await stream_->end_writing(error);
-  while (!error) co_await stream_->read(asio::buffer(buffer_), error);
+  while (!error) co_await stream_->read(ignored, error);
   disarm();
 }
 
 void Connection::allow(Milliseconds time) {
   timed_out_ = false;
-  deadline_.expires_after(time);
-  wait_for_deadline();
+  set_deadline(asio::steady_timer::clock_type::now() + time);
 }
 
 void Connection::allow_for(RequestReader::State state) {
@@ -418,7 +461,7 @@ void Connection::allow_for(RequestReader::State state) {
       return allow(limits.header_time);
     case RequestReader::State::kBody:
       allow(limits.body_time);
-      body_deadline_ = deadline_.expiry();
+      body_deadline_ = *deadline_;
       return;
     case RequestReader::State::kDone:
     case RequestReader::State::kRefused:
@@ -430,16 +473,36 @@ void Connection::extend_for(std::size_t body_bytes) {
   const auto until =
       body_deadline_ +
       std::chrono::seconds(static_cast<std::int64_t>(body_bytes / host_->limits().body_rate));
-  if (until <= deadline_.expiry()) return;
-  deadline_.expires_at(until);
-  wait_for_deadline();
+  if (until > *deadline_) set_deadline(until);
 }
 
-void Connection::wait_for_deadline() {
-  const std::uint64_t turn = ++deadline_turn_;
-  deadline_.async_wait([self = shared_from_this(), turn](const ErrorCode& cancelled) {
-    if (!cancelled && turn == self->deadline_turn_) self->on_deadline();
+// A timer that fires too early costs less than one that is set for each request. So a request that
+// is read and answered quickly sets none.
+void Connection::set_deadline(SteadyTime when) {
+  deadline_ = when;
+  if (!timer_runs_ || when < timer_.expiry()) start_timer(when);
+}
+
+void Connection::start_timer(SteadyTime when) {
+  timer_runs_ = true;
+  timer_.expires_at(when);
+  const std::uint64_t turn = ++timer_turn_;
+  timer_.async_wait([self = shared_from_this(), turn](const ErrorCode&) {
+    if (turn == self->timer_turn_) self->on_timer();
   });
+}
+
+void Connection::stop_timer() {
+  timer_runs_ = false;
+  ++timer_turn_;
+  timer_.cancel();
+}
+
+void Connection::on_timer() {
+  timer_runs_ = false;
+  if (!deadline_) return;
+  if (asio::steady_timer::clock_type::now() < *deadline_) return start_timer(*deadline_);
+  on_deadline();
 }
 
 // The socket stays open, so that the client can be told. An operation that goes on nevertheless
@@ -452,13 +515,7 @@ void Connection::on_deadline() {
   }
   timed_out_ = true;
   stream_->socket().cancel(ignored);
-  deadline_.expires_after(std::chrono::seconds(1));
-  wait_for_deadline();
-}
-
-void Connection::disarm() {
-  ++deadline_turn_;
-  deadline_.cancel();
+  set_deadline(*deadline_ + std::chrono::seconds(1));
 }
 
 bool Connection::hold_bytes(std::size_t bytes) {
@@ -476,15 +533,15 @@ void Connection::release_bytes() {
 }  // namespace
 
 std::shared_ptr<HttpConnection> make_connection(const std::shared_ptr<ConnectionHost>& host,
-                                                tcp::socket&& socket, ssl::context* tls,
-                                                std::string peer) {
+                                                asio::io_context& loop, tcp::socket&& socket,
+                                                ssl::context* tls, std::string peer) {
   std::unique_ptr<Stream> stream;
   if (tls != nullptr) {
     stream = std::make_unique<TlsStream>(std::move(socket), *tls);
   } else {
     stream = std::make_unique<PlainStream>(std::move(socket));
   }
-  return std::make_shared<Connection>(host, std::move(stream), std::move(peer));
+  return std::make_shared<Connection>(host, loop, std::move(stream), std::move(peer));
 }
 
 std::string too_many_connections(Clock& clock, Random& random) {

@@ -3,7 +3,7 @@
 // here the network library is in sight.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -59,14 +59,16 @@ class ConnectionHost {
   virtual bool take_bytes(std::size_t bytes) = 0;
   virtual void give_bytes(std::size_t bytes) = 0;
 
-  // Runs `work` on the strand of a connection; not once the threads are ending.
-  virtual void post(const boost::asio::any_io_executor& strand, std::function<void()> work) = 0;
+  // Runs `work` on the thread of a loop; not once the threads are ending.
+  virtual void post(boost::asio::io_context& loop, std::function<void()> work) = 0;
   // The last that is heard of a connection.
   virtual void forget(const std::shared_ptr<HttpConnection>& connection) = 0;
 };
 
-// With TLS if `tls` is not null; it outlives the connection. The executor of `socket` is a strand.
+// With TLS if `tls` is not null; it outlives the connection, as does `loop`, which one thread runs
+// and which `socket` belongs to.
 std::shared_ptr<HttpConnection> make_connection(const std::shared_ptr<ConnectionHost>& host,
+                                                boost::asio::io_context& loop,
                                                 boost::asio::ip::tcp::socket&& socket,
                                                 boost::asio::ssl::context* tls, std::string peer);
 

@@ -10,7 +10,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -44,6 +43,13 @@ Error tls_error(std::string_view what, const std::string& file, const ErrorCode&
   return make_error(Code::kInvalid, "{} '{}': {}", what, file, error.message());
 }
 
+std::vector<std::unique_ptr<asio::io_context>> make_loops(std::size_t count) {
+  CHECK(count > 0);
+  std::vector<std::unique_ptr<asio::io_context>> loops;
+  for (std::size_t i = 0; i < count; ++i) loops.push_back(std::make_unique<asio::io_context>(1));
+  return loops;
+}
+
 }  // namespace
 
 // Everything that the connections share.
@@ -68,14 +74,14 @@ class HttpCore final : public ConnectionHost {
   void end_request() override { --in_flight_; }
   bool take_bytes(std::size_t bytes) override;
   void give_bytes(std::size_t bytes) override { buffered_ -= bytes; }
-  void post(const asio::any_io_executor& strand, std::function<void()> work) override;
+  void post(asio::io_context& loop, std::function<void()> work) override;
   void forget(const std::shared_ptr<HttpConnection>& connection) override;
 
  private:
   Result<void> load_certificate();
   Result<void> listen();
   awaitable<void> accept_loop(std::shared_ptr<HttpCore> self);
-  void admit(const std::shared_ptr<HttpCore>& self, tcp::socket&& socket);
+  void admit(const std::shared_ptr<HttpCore>& self, asio::io_context& loop, tcp::socket&& socket);
   bool has_room_for(const std::string& peer) REQUIRES_LOCK(mutex_);
   void turn_away(tcp::socket& socket);
   // From here on nobody is admitted; those who were.
@@ -84,9 +90,9 @@ class HttpCore final : public ConnectionHost {
 
   const HttpServer::Options options_;
   const Handler handler_;
-  asio::io_context io_;
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
-  asio::any_io_executor accept_strand_;
+  // Each is run by one thread, and each connection stays with one. The first also accepts.
+  std::vector<std::unique_ptr<asio::io_context>> loops_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work_;
   tcp::acceptor acceptor_;
   asio::steady_timer accept_pause_;
   std::optional<ssl::context> tls_;
@@ -106,26 +112,24 @@ class HttpCore final : public ConnectionHost {
 HttpCore::HttpCore(const HttpServer::Options& options, Handler handler)
     : options_(options),
       handler_(std::move(handler)),
-      io_(static_cast<int>(options.threads)),
-      accept_strand_(asio::make_strand(io_)),
-      acceptor_(accept_strand_),
-      accept_pause_(accept_strand_) {
+      loops_(make_loops(options.threads)),
+      acceptor_(*loops_.front()),
+      accept_pause_(*loops_.front()) {
   CHECK(handler_ != nullptr);
-  CHECK(options.threads > 0);
 }
 
 Result<void> HttpCore::open(const std::shared_ptr<HttpCore>& core) {
   TRY(core->load_certificate());
   TRY(core->listen());
-  core->work_.emplace(core->io_.get_executor());
-  for (std::size_t i = 0; i < core->options_.threads; ++i) {
-    core->threads_.emplace_back([&io = core->io_] { io.run(); });
+  for (const auto& loop : core->loops_) {
+    core->work_.emplace_back(loop->get_executor());
+    core->threads_.emplace_back([io = loop.get()] { io->run(); });
   }
   return {};
 }
 
 void HttpCore::answer(const std::shared_ptr<HttpCore>& core) {
-  asio::co_spawn(core->accept_strand_, core->accept_loop(core), rethrow);
+  asio::co_spawn(*core->loops_.front(), core->accept_loop(core), rethrow);
 }
 
 Result<void> HttpCore::load_certificate() {
@@ -161,12 +165,12 @@ Result<void> HttpCore::listen() {
 }
 
 awaitable<void> HttpCore::accept_loop(std::shared_ptr<HttpCore> self) {
-  while (acceptor_.is_open()) {
+  for (std::size_t turn = 0; acceptor_.is_open(); ++turn) {
     ErrorCode error;
-    const asio::any_io_executor strand = asio::make_strand(io_);
-    tcp::socket socket = co_await acceptor_.async_accept(strand, into(error));
+    asio::io_context& loop = *loops_[turn % loops_.size()];
+    tcp::socket socket = co_await acceptor_.async_accept(loop, into(error));
     if (!error) {
-      admit(self, std::move(socket));
+      admit(self, loop, std::move(socket));
     } else if (acceptor_.is_open()) {
       // No descriptor left, most likely: others have to end first.
       log_warning("http: accept a connection: {}", error.message());
@@ -176,7 +180,8 @@ awaitable<void> HttpCore::accept_loop(std::shared_ptr<HttpCore> self) {
   }
 }
 
-void HttpCore::admit(const std::shared_ptr<HttpCore>& self, tcp::socket&& socket) {
+void HttpCore::admit(const std::shared_ptr<HttpCore>& self, asio::io_context& loop,
+                     tcp::socket&& socket) {
   ErrorCode error;
   const std::string peer = socket.remote_endpoint(error).address().to_string();
   if (error) return;  // gone already
@@ -184,7 +189,8 @@ void HttpCore::admit(const std::shared_ptr<HttpCore>& self, tcp::socket&& socket
   const std::unique_lock lock(mutex_);
   if (draining_) return;
   if (!has_room_for(peer)) return turn_away(socket);
-  const auto connection = make_connection(self, std::move(socket), tls_ ? &*tls_ : nullptr, peer);
+  const auto connection =
+      make_connection(self, loop, std::move(socket), tls_ ? &*tls_ : nullptr, peer);
   connections_.insert(connection);
   ++per_peer_[peer];
   connection->start();
@@ -215,9 +221,9 @@ bool HttpCore::take_bytes(std::size_t bytes) {
 
 // Under the mutex: what is posted before `ending_` is run, because the threads end only when there
 // is nothing left; work that nobody runs would hold its connection, and that this object, for ever.
-void HttpCore::post(const asio::any_io_executor& strand, std::function<void()> work) {
+void HttpCore::post(asio::io_context& loop, std::function<void()> work) {
   const std::lock_guard lock(mutex_);
-  if (!ending_) asio::post(strand, std::move(work));
+  if (!ending_) asio::post(loop, std::move(work));
 }
 
 void HttpCore::forget(const std::shared_ptr<HttpConnection>& connection) {
@@ -230,7 +236,7 @@ void HttpCore::forget(const std::shared_ptr<HttpConnection>& connection) {
 }
 
 std::vector<std::shared_ptr<HttpConnection>> HttpCore::close_doors() {
-  post(accept_strand_, [this] {
+  post(*loops_.front(), [this] {
     ErrorCode ignored;
     acceptor_.close(ignored);
     accept_pause_.cancel();
@@ -258,7 +264,7 @@ void HttpCore::stop() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  work_.reset();
+  work_.clear();
   for (std::thread& thread : threads_) thread.join();
   CHECK(connections_.empty());
 }

@@ -50,7 +50,7 @@ class HttpServer {
     std::string address = "127.0.0.1";  // of IPv4 or IPv6
     std::uint16_t port = 0;             // 0: any that is free
     std::optional<Tls> tls = std::nullopt;
-    std::size_t threads = 1;
+    std::size_t threads = 1;  // each connection stays with one
     HttpLimits limits = {};
     Clock* clock = &system_clock();     // for the Date of answers; outlives the server
     Random* random = &system_random();  // for request ids; outlives the server

@@ -167,6 +167,27 @@ TEST(HttpServer, ClosesAnIdleConnectionWithoutAWord) {
   EXPECT_TRUE(client.is_closed_by_server());
 }
 
+TEST(HttpServer, ClosesAConnectionThatIsIdleAfterAnAnswer) {
+  HttpServer::Options options;
+  options.limits.idle_time = seconds(1);  // in which the client must come to send its request
+  const auto server = start(echo, options);
+  TestClient client(server->port());
+  client.send(kGet);
+  EXPECT_EQ(client.read_answer().status, 200);
+  EXPECT_TRUE(client.is_closed_by_server());
+}
+
+TEST(HttpServer, ASecondRequestHasNoMoreTimeThanTheFirst) {
+  HttpServer::Options options;
+  options.limits.header_time = milliseconds(20);
+  const auto server = start(echo, options);
+  TestClient client(server->port());
+  client.send(kGet);
+  EXPECT_EQ(client.read_answer().status, 200);
+  client.send("GET /a HTT");
+  EXPECT_EQ(client.read_answer().status, 408);
+}
+
 TEST(HttpServer, AnAnswerForAClientThatHasGoneGoesNowhere) {
   Desk desk;
   const auto server = start(desk.handler());

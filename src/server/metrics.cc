@@ -26,19 +26,21 @@ std::string label_text(std::string_view value) {
   return text;
 }
 
-std::string route_text(const Answered& answered) {
-  if (answered.pattern.empty()) return "none";
-  return fmt::format("{} {}", to_string(answered.method), answered.pattern);
+std::string route_text(std::string_view method, std::string_view pattern) {
+  if (pattern.empty()) return "none";
+  return fmt::format("{} {}", method, pattern);
 }
 
 }  // namespace
 
 void RequestMetrics::add(const Answered& answered) {
-  const std::string route = route_text(answered);
+  const bool has_route = !answered.pattern.empty();
+  const std::string_view method = has_route ? to_string(answered.method) : std::string_view();
   const double seconds = std::chrono::duration<double>(answered.took).count();
   const std::lock_guard lock(mutex_);
-  ++answers_[{route, answered.status}];
-  Timed& timed = times_[route];
+  Counted& counted = routes_[{method, answered.pattern}];
+  ++counted.answers[answered.status];
+  Timed& timed = counted.timed;
   for (std::size_t i = 0; i < kLatencyBuckets.size(); ++i)
     if (seconds <= kLatencyBuckets[i]) ++timed.within[i];
   ++timed.count;
@@ -48,15 +50,17 @@ void RequestMetrics::add(const Answered& answered) {
 std::string RequestMetrics::text() {
   const std::lock_guard lock(mutex_);
   std::string text = heading("wherry_http_requests_total", "counter", "Requests answered.");
-  for (const auto& [key, count] : answers_) {
-    text += fmt::format("wherry_http_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first,
-                        key.second, count);
+  for (const auto& [key, counted] : routes_) {
+    for (const auto& [status, count] : counted.answers) {
+      text += fmt::format("wherry_http_requests_total{{route=\"{}\",status=\"{}\"}} {}\n",
+                          route_text(key.first, key.second), status, count);
+    }
   }
   text += heading("wherry_http_request_seconds", "histogram",
                   "Time from a whole request to its answer.");
-  for (const auto& entry : times_) {
-    const std::string& route = entry.first;
-    const Timed& timed = entry.second;
+  for (const auto& entry : routes_) {
+    const std::string route = route_text(entry.first.first, entry.first.second);
+    const Timed& timed = entry.second.timed;
     const auto line = [&](std::string_view bound, std::uint64_t count) {
       text += fmt::format("wherry_http_request_seconds_bucket{{route=\"{}\",le=\"{}\"}} {}\n",
                           route, bound, count);

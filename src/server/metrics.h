@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/thread_annotations.h"
@@ -30,10 +31,13 @@ class RequestMetrics {
     std::uint64_t count = 0;
     double seconds = 0;
   };
+  struct Counted {
+    std::map<unsigned, std::uint64_t> answers;  // by status
+    Timed timed;
+  };
   std::mutex mutex_;
-  std::map<std::pair<std::string, unsigned>, std::uint64_t> answers_
-      GUARDED_BY(mutex_);                                  // by "GET /pattern", status
-  std::map<std::string, Timed> times_ GUARDED_BY(mutex_);  // by "GET /pattern"
+  // By method and pattern of the route, which lives as long as the process; both empty: none.
+  std::map<std::pair<std::string_view, std::string_view>, Counted> routes_ GUARDED_BY(mutex_);
 };
 
 // Of tasks (by state: those that history keeps) and of what this process has moved.

@@ -67,6 +67,7 @@ struct Pending {
   const Route* route = nullptr;
   std::vector<std::pair<std::string_view, std::string>> parameters;
   std::optional<Caller> caller;
+  std::optional<std::int64_t> version;  // of the database, from before the caller was looked up
 
   const Router::Options* options = nullptr;
   Duration began{0};  // monotonic
@@ -90,7 +91,13 @@ struct Pending {
           std::move(message),
           {{"Retry-After", std::to_string(seconds)}}});
   }
-  void run() { answer(route->run({request, caller ? &*caller : nullptr, std::move(parameters)})); }
+  void run() {
+    Response response = route->run({request, caller ? &*caller : nullptr, std::move(parameters)});
+    if (response.holds_until_commit && version && caller)
+      options->answers->keep(request, *version,
+                             {route, caller->identity, caller->expires, response});
+    answer(std::move(response));
+  }
 };
 using Shared = std::shared_ptr<Pending>;
 
@@ -135,6 +142,8 @@ struct Router::State {
   const Route* find(const Request& request,
                     std::vector<std::pair<std::string_view, std::string>>& parameters,
                     std::string& allowed) const;
+  // Whether the answer was there already (or is that the caller asks too often).
+  bool answer_again(const Shared& pending);
   void admit(const Shared& pending);
   // Whether it was refused, because the caller asks too often.
   bool refused(const Shared& pending, RateLimit& limit, std::string_view who);
@@ -190,10 +199,19 @@ const Route* Router::State::find(const Request& request,
   return nullptr;
 }
 
+bool Router::State::answer_again(const Shared& pending) {
+  const auto kept = options.answers != nullptr ? options.answers->find(pending->request) : nullptr;
+  if (!kept) return false;
+  pending->route = kept->route;
+  if (!refused(pending, requests, kept->identity)) pending->answer(kept->response);
+  return true;
+}
+
 // On a database thread: who asks, and may they?
 void Router::State::admit(const Shared& pending) {
   const Route& route = *pending->route;
   if (!route.scope.empty()) {
+    if (options.answers != nullptr) pending->version = options.answers->version();
     const auto token = bearer_token(pending->request);
     auto caller = token ? authenticator.authenticate(*token)
                         : Result<Caller>(make_error(Code::kDenied, "no token was sent; log in"));
@@ -277,6 +295,7 @@ void Router::handle(Request request, Respond respond) {
   pending->respond = std::move(respond);
   pending->options = &state_->options;
   pending->began = state_->options.clock->monotonic();
+  if (state_->answer_again(pending)) return;
   std::string allowed;
   pending->route = state_->find(pending->request, pending->parameters, allowed);
   if (pending->route == nullptr) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "server/answer_cache.h"
 #include "server/caller.h"
 #include "server/error_document.h"
 #include "server/http.h"
@@ -75,6 +76,8 @@ class Router {
     // secrets are checked. 0: no limit.
     double requests_per_second = 0;
     double logins_per_second = 0;
+    // Where answers that hold are kept; outlives the router. Null: they are not.
+    AnswerCache* answers = nullptr;
     // Told of each answer; must not block. May be empty.
     std::function<void(const Answered&)> on_answer = {};
     Clock* clock = &system_clock();  // for the limits and the time taken; outlives the router
@@ -85,7 +88,7 @@ class Router {
   ~Router();
 
   // A Handler: never blocks, and answers later from a worker thread, or at once when there is
-  // nothing to run.
+  // nothing to run or the answer is there already.
   void handle(Request request, Respond respond);
   // The table as Markdown, in its own order.
   std::string markdown() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/router.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -200,6 +201,72 @@ TEST_F(RouterTest, MoreThanCanWaitIsToldToComeBack) {
   EXPECT_EQ(header(refused, "Retry-After"), "2");
   let_go_.set_value();
   EXPECT_EQ(waiting.get().body, "listed");
+}
+
+class AnswersAgain : public RouterTest {
+ protected:
+  // Says how often it has run.
+  std::vector<Route> counting_routes() {
+    return {{Method::kGet, "/count", kScope, Work::kDatabase, transfer_error, "Counts.",
+             [this](const Call&) {
+               Response response = text(std::to_string(++runs_));
+               response.holds_until_commit = true;
+               return response;
+             }}};
+  }
+  Router::Options options() {
+    Router::Options options;
+    options.answers = &answers_;
+    options.clock = &clock_;
+    options.on_answer = [this](const Answered& answered) {
+      told_.push_back(fmt::format("{} {}", answered.pattern, answered.status));
+    };
+    return options;
+  }
+  void commit() {
+    ASSERT_TRUE(database_->write([](soci::session&) { return Result<void>(); }));
+  }
+
+  FakeClock clock_;
+  std::unique_ptr<Database> database_ = Database::open({.path = ":memory:"}).value();
+  AnswerCache answers_{*database_, clock_};
+  int runs_ = 0;
+  std::vector<std::string> told_;
+};
+
+TEST_F(AnswersAgain, WhatHoldsWithoutItsRouteUntilSomethingIsCommitted) {
+  Router router(counting_routes(), tokens_, options());
+  const Response first = send(router, Method::kGet, "/count").get();
+  EXPECT_EQ(first.body, "1");
+  auto again = send(router, Method::kGet, "/count");
+  ASSERT_EQ(again.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  const Response second = again.get();
+  EXPECT_EQ(second.body, "1");
+  EXPECT_EQ(second.headers, first.headers);
+  commit();
+  EXPECT_EQ(send(router, Method::kGet, "/count").get().body, "2");
+  EXPECT_THAT(told_, testing::ElementsAre("/count 200", "/count 200", "/count 200"));
+}
+
+TEST_F(AnswersAgain, ToNobodyElse) {
+  Router router(counting_routes(), tokens_, options());
+  EXPECT_EQ(send(router, Method::kGet, "/count").get().status, 200u);
+  EXPECT_EQ(send(router, Method::kGet, "/count", "").get().status, 401u);
+  EXPECT_EQ(send(router, Method::kGet, "/count", "Bearer wrong").get().status, 401u);
+  EXPECT_EQ(send(router, Method::kGet, "/count", "Bearer guest").get().status, 403u);
+}
+
+TEST_F(AnswersAgain, NotMoreOftenThanTheCallerMayAsk) {
+  Router::Options limited = options();
+  limited.requests_per_second = 1;  // four may be saved up
+  Router router(counting_routes(), tokens_, limited);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(send(router, Method::kGet, "/count").get().status, 200u) << i;
+  const Response refused = send(router, Method::kGet, "/count").get();
+  EXPECT_EQ(refused.status, 429u);
+  EXPECT_EQ(header(refused, "Retry-After"), "1");
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(send(router, Method::kGet, "/count").get().body, "1");
 }
 
 TEST_F(RouterTest, TheTableIsTheReference) {

@@ -65,6 +65,7 @@ class WholeServer : public Server {
   WholeServer(const Parts& parts, const Options& options, std::unique_ptr<SigningKey> key)
       : key_(std::move(key)),
         tokens_({parts.database, parts.clock, parts.random}),
+        answers_(parts.database, parts.clock),
         consents_(parts.database, parts.clock),
         bookmarks_({parts.database, parts.clock, parts.random}),
         admin_cancels_({parts.database, parts.clock, parts.random}),
@@ -131,6 +132,7 @@ class WholeServer : public Server {
   }
 
   Router::Options counted(Router::Options options) {
+    options.answers = &answers_;
     options.on_answer = [this](const Answered& answered) { request_metrics_.add(answered); };
     return options;
   }
@@ -161,6 +163,7 @@ class WholeServer : public Server {
   RequestMetrics request_metrics_;
   const std::unique_ptr<SigningKey> key_;
   Tokens tokens_;
+  AnswerCache answers_;
   Consents consents_;
   endpoints::Bookmarks bookmarks_;
   AdminCancels admin_cancels_;

@@ -2,6 +2,7 @@
 // Submitting tasks and looking after them.
 #include <boost/json.hpp>
 #include <map>
+#include <span>
 
 #include "api/json.h"
 #include "api/requests.h"
@@ -33,6 +34,7 @@ class KnownEndpoints {
     const auto known = known_.find(id);
     if (known != known_.end()) return known->second ? &*known->second : nullptr;
     auto endpoint = endpoints_.get(id);
+    if (!endpoint && endpoint.error().code != Code::kNotFound) could_not_read_ = true;
     const auto added = known_.emplace(
         id, endpoint ? std::optional(*std::move(endpoint)) : std::optional<Endpoint>());
     return added.first->second ? &*added.first->second : nullptr;
@@ -40,11 +42,21 @@ class KnownEndpoints {
   json::object document(const Task& task) {
     return api::task_document(task, {find(task.source_endpoint), find(task.target_endpoint)});
   }
+  // Whether some endpoint may be there although find() has said that it is gone.
+  bool could_not_read() const { return could_not_read_; }
 
  private:
   endpoints::Endpoints& endpoints_;
   std::map<EndpointId, std::optional<Endpoint>> known_;
+  bool could_not_read_ = false;
 };
+
+// A task that has ended changes in the database alone. One that is active also changes when the
+// process that runs it dies.
+bool hold_until_commit(std::span<const Task> tasks, const KnownEndpoints& endpoints) {
+  const auto has_ended = [](const Task& task) { return tasks::is_final(task.state); };
+  return !endpoints.could_not_read() && std::all_of(tasks.begin(), tasks.end(), has_ended);
+}
 
 // ---- submission
 
@@ -152,16 +164,22 @@ Result<Response> list_tasks(const TransferParts& parts, const Call& call) {
     api::keep_fields(document, names);
     data.push_back(std::move(document));
   }
-  return json_answer(
+  Response response = json_answer(
       api::offset_list("task_list", std::move(data), {window.limit, window.offset, list.total}));
+  // What is matched here may ask for what only active tasks have.
+  response.holds_until_commit = selection.rest.empty() && hold_until_commit(list.tasks, endpoints);
+  return response;
 }
 
 // ---- one task
 
 Result<Response> show_task(const TransferParts& parts, const Call& call, const Task& task) {
-  json::object document = KnownEndpoints(parts.endpoints).document(task);
+  KnownEndpoints endpoints(parts.endpoints);
+  json::object document = endpoints.document(task);
   api::keep_fields(document, api::parse_field_names(query_text(call, "fields")));
-  return json_answer(document);
+  Response response = json_answer(document);
+  response.holds_until_commit = hold_until_commit({&task, 1}, endpoints);
+  return response;
 }
 
 Result<Response> change_task(const TransferParts& parts, const Call& call, const Task& task) {

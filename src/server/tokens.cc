@@ -317,20 +317,23 @@ Result<TokenInfo> Tokens::inspect(std::string_view token) {
 
 Result<Caller> Tokens::authenticate(std::string_view token) {
   const std::string digest = token_digest(token);
-  TRY_ASSIGN(const auto known, known_.get(digest, [&] { return load_access(digest); }));
+  TRY_ASSIGN(const auto known, known_.get(digest, [&] { return load_caller(digest); }));
   if (known->expires <= parts_.clock.now()) return bad_token("expired");
-  return known->caller;
+  return *known;
 }
 
-Result<Tokens::AccessToken> Tokens::load_access(const std::string& digest) {
-  return parts_.database.read([&](soci::session& sql) -> Result<AccessToken> {
+Result<Caller> Tokens::load_caller(const std::string& digest) {
+  return parts_.database.read([&](soci::session& sql) -> Result<Caller> {
     const auto row = load_token(sql, digest);
     if (!row || row->kind != kAccess) return bad_token("unknown");
     if (row->is_revoked != 0 || !row->is_known_identity()) return bad_token("revoked");
     TRY_ASSIGN(const auto scopes, parse_scopes(row->scope));
-    return AccessToken{
-        {row->grant.identity, row->username, row->grant.client, flatten_scopes(scopes), {}},
-        restored(row->expires)};
+    return Caller{.identity = row->grant.identity,
+                  .username = row->username,
+                  .client = row->grant.client,
+                  .scopes = flatten_scopes(scopes),
+                  .groups = {},
+                  .expires = restored(row->expires)};
   });
 }
 

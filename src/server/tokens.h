@@ -97,14 +97,10 @@ class Tokens : public Authenticator {
   Result<Caller> authenticate(std::string_view token) override;
 
  private:
-  struct AccessToken {
-    Caller caller;
-    TimePoint expires;
-  };
-  Result<AccessToken> load_access(const std::string& digest);
+  Result<Caller> load_caller(const std::string& digest);
 
   Parts parts_;
-  ReadCache<AccessToken> known_;  // by digest
+  ReadCache<Caller> known_;  // by digest of the access token
 };
 
 }  // namespace wherry::server

@@ -98,6 +98,22 @@ TEST_F(TransferRoutesTest, ATaskIsMovedAndTellsWhatItDid) {
   EXPECT_EQ(of_task("/event_list").at("DATA").as_array().front().at("code"), "SUCCEEDED");
 }
 
+TEST_F(TransferRoutesTest, WhatIsSaidOfATaskHoldsOnceItHasEnded) {
+  const std::string id = task_of(submit());
+  const auto holds = [&](std::vector<std::pair<std::string, std::string>> query = {}) {
+    const bool one = call({.pattern = "/v0.10/task/{task_id}", .parameters = {{"task_id", id}}})
+                         .holds_until_commit;
+    const bool list =
+        call({.pattern = "/v0.10/task_list", .query = std::move(query)}).holds_until_commit;
+    return std::pair(one, list);
+  };
+  // It changes without a commit when the process that runs it dies.
+  EXPECT_EQ(holds(), std::pair(false, false));
+  world_.run(id);
+  EXPECT_EQ(holds(), std::pair(true, true));
+  EXPECT_EQ(holds({{"filter", "task_id:!" + id}}), std::pair(true, false));
+}
+
 TEST_F(TransferRoutesTest, AnotherUsersTaskDoesNotExist) {
   const std::string id = task_of(submit());
   const auto look = [&](const std::string& task) {
