@@ -1,76 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/options.h"
 
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <set>
-#include <sstream>
 
 #include "base/file.h"
 #include "base/path.h"
+#include "base/yaml.h"
 
 namespace wherry {
 namespace {
 
 constexpr ByteCount kSettingsFileLimit = 1 << 20;
-
-constexpr int kMaxNesting = 16;
-
-// Refuses, before anything is built, what settings have no use for: anchors and aliases (a node
-// that holds itself is never freed by yaml-cpp) and deep nesting.
-class PlainYamlOnly : public YAML::EventHandler {
- public:
-  void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1)
-      throw YAML::ParserException(mark, "a second document begins here; one is read");
-  }
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    refuse_anchor(mark, anchor);
-  }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    refuse_anchor(mark, anchor);
-  }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                const std::string&) override {
-    refuse_anchor(mark, anchor);
-  }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    refuse_anchor(mark, anchor);
-    enter(mark);
-  }
-  void OnSequenceEnd() override { --depth_; }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    refuse_anchor(mark, anchor);
-    enter(mark);
-  }
-  void OnMapEnd() override { --depth_; }
-
- private:
-  static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor != 0)
-      throw YAML::ParserException(mark, "settings have no anchors ('&') and aliases ('*')");
-  }
-  void enter(const YAML::Mark& mark) {
-    if (++depth_ > kMaxNesting) throw YAML::ParserException(mark, "nested too deeply");
-  }
-
-  int documents_ = 0;
-  int depth_ = 0;
-};
-
-void check_plain(const std::string& text) {
-  std::istringstream stream(text);
-  YAML::Parser parser(stream);
-  PlainYamlOnly handler;
-  while (parser.HandleNextDocument(handler)) {
-  }
-}
 
 std::string variable_of(std::string_view name) {
   std::string variable = "WHERRY_";
@@ -193,16 +135,12 @@ class Options::Loader {
       return std::move(text).error().with_context("read the settings");
     }
     file_ = path;
-    try {
-      check_plain(text.value());
-      const YAML::Node document = YAML::Load(text.value());
-      if (document.IsNull()) return {};
-      if (!document.IsMap())
-        return file_error(document.Mark(), "the settings are not of the form 'name: value'");
-      return read_map(document, "");
-    } catch (const YAML::Exception& problem) {
-      return file_error(problem.mark, problem.msg);
-    }
+    auto document = parse_yaml(text.value());
+    if (!document) return in_file(document.error().message);
+    if (document->kind == YamlNode::Kind::kNull) return {};
+    if (document->kind != YamlNode::Kind::kMap)
+      return file_error(*document, "the settings are not of the form 'name: value'");
+    return read_map(*document, "");
   }
 
   Result<void> read_environment(
@@ -235,9 +173,12 @@ class Options::Loader {
     return {};
   }
 
-  Error file_error(const YAML::Mark& mark, std::string_view problem) const {
-    return make_error(Code::kInvalid, "settings file '{}', line {}: {}", escape_bytes(file_),
-                      mark.line + 1, problem);
+  // `problem` begins with the line.
+  Error in_file(std::string_view problem) const {
+    return make_error(Code::kInvalid, "settings file '{}', {}", escape_bytes(file_), problem);
+  }
+  Error file_error(const YamlNode& node, std::string_view problem) const {
+    return in_file(fmt::format("line {}: {}", node.line, problem));
   }
 
   // A setting that nobody declared, with the one that was probably meant.
@@ -258,38 +199,32 @@ class Options::Loader {
     return next != options_.values_.end() && next->first.starts_with(name + '.');
   }
 
-  // Descends only into sections that hold declared settings: that also bounds the work on a file
-  // whose aliases refer to themselves.
-  Result<void> read_map(const YAML::Node& map, const std::string& prefix) {
-    for (const auto& entry : map) {
-      if (!entry.first.IsScalar())
-        return file_error(entry.first.Mark(), "the name of a setting must be a plain word");
-      const std::string name = prefix + entry.first.Scalar();
-      if (entry.second.IsMap() && is_section(name)) {
-        TRY(read_map(entry.second, name + '.'));
+  Result<void> read_map(const YamlNode& map, const std::string& prefix) {
+    for (const YamlNode& entry : map.children) {
+      const std::string name = prefix + entry.key;
+      if (entry.kind == YamlNode::Kind::kMap && is_section(name)) {
+        TRY(read_map(entry, name + '.'));
       } else {
-        TRY(read_setting(name, entry.first.Mark(), entry.second));
+        TRY(read_setting(name, entry));
       }
     }
     return {};
   }
 
-  Result<void> read_setting(const std::string& name, const YAML::Mark& mark,
-                            const YAML::Node& node) {
+  Result<void> read_setting(const std::string& name, const YamlNode& node) {
     const auto found = options_.values_.find(name);
     if (found == options_.values_.end()) {
       return is_section(name)
-                 ? file_error(mark, fmt::format("'{}' is a group of settings, not one", name))
-                 : file_error(mark, unknown(name).message);
+                 ? file_error(node, fmt::format("'{}' is a group of settings, not one", name))
+                 : file_error(node, unknown(name).message);
     }
     if (!seen_.insert(name).second)
-      return file_error(mark, fmt::format("'{}' is set a second time", name));
-    if (node.IsMap() || node.IsSequence())
-      return file_error(mark, fmt::format("'{}' wants one value, not a list or map", name));
-    const std::string text = node.IsNull() ? "" : node.Scalar();
-    const std::string origin = fmt::format("file {}, line {}", escape_bytes(file_), mark.line + 1);
-    auto assigned = assign(found->second, text, origin);
-    if (!assigned) return file_error(mark, fmt::format("'{}': {}", name, assigned.error().message));
+      return file_error(node, fmt::format("'{}' is set a second time", name));
+    if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kList)
+      return file_error(node, fmt::format("'{}' wants one value, not a list or map", name));
+    const std::string origin = fmt::format("file {}, line {}", escape_bytes(file_), node.line);
+    auto assigned = assign(found->second, node.text, origin);
+    if (!assigned) return file_error(node, fmt::format("'{}': {}", name, assigned.error().message));
     return {};
   }
 
