@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "sync/hopeless.h"
 #include "sync/plan.h"
+#include "tasks/hopeless.h"
 
 namespace wherry::sync {
 namespace {
@@ -212,7 +212,8 @@ Result<tasks::Task> Batches::wait_for(const tasks::TaskId& id) {
                                         context_.stop);
     if (!waited) {
       if (waited.error().code == Code::kTimeout) {
-        if (context_.is_elsewhere()) TRY(end_if_hopeless(context_.service, id), "task {}", id);
+        if (context_.is_elsewhere())
+          TRY(tasks::end_if_hopeless(context_.service, id), "task {}", id);
         continue;
       }
       return std::move(waited).error().with_context(fmt::format("wait for task {}", id));
@@ -248,8 +249,8 @@ struct Batches::Fates {
 };
 
 // The items of a submission by their paths, as outcomes tell them.
-Result<ItemIndex> Batches::index_of(const Submission& submission) const {
-  ItemIndex index;
+Result<tasks::ItemIndex> Batches::index_of(const Submission& submission) const {
+  tasks::ItemIndex index;
   std::uint64_t item = 0;
   const bool is_transfer =
       submission.kind == Submission::Kind::kCopy || submission.kind == Submission::Kind::kCheck;
@@ -266,7 +267,7 @@ Result<ItemIndex> Batches::index_of(const Submission& submission) const {
 
 Result<Batches::Fates> Batches::fates_of(const Submission& submission, const tasks::Task& task) {
   Fates fates(submission.count);
-  std::optional<ItemIndex> index;
+  std::optional<tasks::ItemIndex> index;
   const auto by_path = [&](const auto& row) -> Result<decltype(index->find(row))> {
     if (!index) {
       TRY_ASSIGN(index, index_of(submission));

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "sync/item_index.h"
 #include "sync/journal.h"
 #include "sync/store.h"
 #include "sync/types.h"
+#include "tasks/item_index.h"
 #include "tasks/transfer_service.h"
 
 namespace wherry::sync {
@@ -83,7 +83,7 @@ class Batches {
   Result<tasks::Task> wait_for(const tasks::TaskId& id);
   Result<void> confirm(const Submission& submission);
   Result<Fates> fates_of(const Submission& submission, const tasks::Task& task);
-  Result<ItemIndex> index_of(const Submission& submission) const;
+  Result<tasks::ItemIndex> index_of(const Submission& submission) const;
   // Calls visit(ordinal, path, entry) for the entries of `kind` from ordinal `first` on.
   template <class Visit>
   Result<void> for_each(Submission::Kind kind, std::uint64_t first, Visit visit) const;

@@ -4,8 +4,6 @@
 
 #include <atomic>
 
-#include "sync/hopeless.h"
-#include "sync/item_index.h"
 #include "sync/test_fixture.h"
 
 namespace wherry::sync {
@@ -147,33 +145,6 @@ TEST_F(ElsewhereTest, TheStoreKeepsServiceAndHostDirectory) {
   definition_.source.host = "/data/\xff";
   ASSERT_TRUE(store_->add(definition_));
   EXPECT_EQ(store_->get("kept").value(), definition_);
-}
-
-TEST(ItemIndex, FindsWhatAnErrorIsAbout) {
-  ItemIndex index;
-  index.add("/s/a", "/t/a");
-  index.add("/s/b", "/t/b");
-  index.add("/s/d/c", "/t/d/c");
-  const auto find = [&](std::string source, std::string target, std::string code) {
-    tasks::ItemError row;
-    row.source_path = std::move(source);
-    row.target_path = std::move(target);
-    row.code = std::move(code);
-    return index.find(row);
-  };
-  EXPECT_THAT(find("/s/b", "/t/b", "FILE_NOT_FOUND"), ElementsAre(1));
-  EXPECT_THAT(find("/s/b", "/s/b", "PERMISSION_DENIED"), ElementsAre(1));
-  EXPECT_THAT(find("/t/b", "/t/b", "IS_A_DIRECTORY"), ElementsAre(1));
-  EXPECT_THAT(find("/t/b", "/t/b", "PERMISSION_DENIED"), ElementsAre(0, 1, 2));
-  EXPECT_THAT(find("/t/d/", "/t/d/", "PERMISSION_DENIED"), ElementsAre(2));
-  EXPECT_THAT(find("/s/d", "", "FILE_NOT_FOUND"), ElementsAre(2));
-  EXPECT_THAT(find("/x", "/x", "FILE_NOT_FOUND"), IsEmpty());
-  EXPECT_THAT(find("", "", "UNKNOWN"), IsEmpty());
-  tasks::SuccessfulTransfer row;
-  row.source_path = "/s/d/c";
-  EXPECT_EQ(index.find(row), 2u);
-  row.source_path = "/other";
-  EXPECT_EQ(index.find(row), 3u);
 }
 
 }  // namespace

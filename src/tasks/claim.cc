@@ -63,7 +63,8 @@ Error held_error(std::string_view kind, std::string_view id, const Holder& holde
   const std::string here = holder.process == this_process() ? "this " : "";
   std::string text = fmt::format("{} '{}' is being run by {}{}; wait until it is done", kind, id,
                                  here, describe(holder));
-  if (!is_of_this_host(holder)) {
+  // That of a site passes on by itself (jobs/site_process.h).
+  if (!is_of_this_host(holder) && kind != "site") {
     // Of a sync `resume` means something else.
     text += fmt::format(", or, if that process is gone for good, `wherry {} {} --force {}`", kind,
                         kind == "sync" ? "run" : "resume", id);
