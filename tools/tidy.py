@@ -30,12 +30,14 @@ MODULES = {
     "tasks": {"base", "storage", "engine", "endpoints"},
     # A sync speaks to tasks::TransferService alone; of the engine it knows the words of a request.
     "sync": {"base", "storage", "catalog", "tasks", "engine/types.h"},
+    # Jobs know of a transfer what a client of the service knows.
+    "jobs": {"base", "storage", "tasks", "engine/types.h"},
     # The two network faces speak through the same documents, and know nothing of each other.
-    "api": {"base", "storage", "engine", "endpoints", "tasks", "sync"},
-    "server": {"base", "storage", "engine", "endpoints", "tasks", "sync", "api"},
+    "api": {"base", "storage", "engine", "endpoints", "tasks", "sync", "jobs"},
+    "server": {"base", "storage", "engine", "endpoints", "tasks", "sync", "jobs", "api"},
     "globus": {"base", "storage", "engine", "endpoints", "tasks", "sync", "api"},
-    "app": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "api", "server", "globus"},
-    "cli": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "api", "server", "globus",
+    "app": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "jobs", "api", "server", "globus"},
+    "cli": {"base", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "jobs", "api", "server", "globus",
             "app"},
 }
 
@@ -75,6 +77,7 @@ BANS = [
 GENERATED_DOCS = {
     "api/rest.md": ["serve", "--print-routes"],
     "reference/backends.md": ["help", "backends", "--markdown"],
+    "reference/job-states.md": ["help", "job-states", "--markdown"],
     "reference/cli.md": ["help", "--markdown"],
     "reference/options.md": ["config", "show", "--markdown"],
 }
@@ -285,21 +288,22 @@ def check_docs(binary: str, accept: bool) -> Iterator[Finding]:
 
 
 def check_compatibility(table: str) -> Iterator[Finding]:
-    """The page that compares routes with the contract has a row for each route, and is right about which there are."""
+    """The pages that compare routes with their contract have a row for each, and are right about which there are."""
     row = re.compile(r"^\| (?P<routes>`[A-Z]+ /[^|]*) \| (?P<verdict>[^|]+) \|", re.M)
     route = re.compile(r"`([A-Z]+ /\S*)`")
-    page = "docs/api/compatibility.md"
-    text = (ROOT / page).read_text(encoding="utf-8")
     served = {found.group(1) for found in re.finditer(r"^\| `([A-Z]+ /\S*)` \|", table, re.M)}
     compared = set()
-    for found in row.finditer(text):
-        for name in route.findall(found["routes"]):
-            compared.add(name)
-            if (name in served) == (found["verdict"].strip() == "not there"):
-                yield Finding(page, line_of(text, found.start()),
-                              f"says '{found['verdict'].strip()}' of {name}, which is "
-                              f"{'' if name in served else 'not '}served")
+    for page in ("docs/api/compatibility.md", "docs/api/jobs.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for found in row.finditer(text):
+            for name in route.findall(found["routes"]):
+                compared.add(name)
+                if (name in served) == (found["verdict"].strip() == "not there"):
+                    yield Finding(page, line_of(text, found.start()),
+                                  f"says '{found['verdict'].strip()}' of {name}, which is "
+                                  f"{'' if name in served else 'not '}served")
     for name in sorted(served - compared):
+        page = "docs/api/jobs.md" if " /v1/" in name else "docs/api/compatibility.md"
         yield Finding(page, 0, f"has no row for the route {name}: say how it compares with the contract")
 
 

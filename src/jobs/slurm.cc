@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slurm through its commands, whose names, options and output have been stable for a decade; its
+// library is neither installed everywhere nor compatible from one release to the next.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "base/child_process.h"
+#include "base/path.h"
+#include "jobs/scheduler.h"
+
+namespace wherry::jobs {
+namespace {
+
+// A controller under load answers late; sbatch itself waits for a minute at most.
+constexpr Duration kCommandTimeout = std::chrono::seconds(90);
+
+using Phase = SchedulerState::Phase;
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == text.npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\n");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
+}
+
+std::optional<std::int64_t> number(std::string_view text) {
+  std::int64_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Seconds since 1970, which SLURM_TIME_FORMAT makes of all times; nothing for "N/A" and "Unknown".
+std::optional<TimePoint> moment(std::string_view text) {
+  const auto seconds = number(text);
+  // A Slurm that does not know its end yet says so with a huge number.
+  if (!seconds || *seconds <= 0 || *seconds > 7'000'000'000) return std::nullopt;
+  return TimePoint(std::chrono::seconds(*seconds));
+}
+
+// A word that is not known counts as running: nothing is taken from a launcher that may live.
+Phase phase_of(std::string_view word) {
+  constexpr std::array<std::string_view, 6> kQueued = {
+      "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"};
+  constexpr std::array<std::string_view, 10> kEnded = {
+      "BOOT_FAIL", "CANCELLED",     "COMPLETED", "DEADLINE", "FAILED",
+      "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",  "TIMEOUT"};
+  if (std::find(kQueued.begin(), kQueued.end(), word) != kQueued.end()) return Phase::kQueued;
+  if (std::find(kEnded.begin(), kEnded.end(), word) != kEnded.end()) return Phase::kEnded;
+  return Phase::kRunning;
+}
+
+constexpr std::string_view kFormat = "--format=%i|%T|%S|%e|%r";
+
+// One line of squeue in kFormat; nothing if it is none.
+std::optional<SchedulerState> parse_line(std::string_view line) {
+  const auto fields = split(trimmed(line), '|');
+  if (fields.size() < 5 || !number(fields[0])) return std::nullopt;
+  SchedulerState state;
+  state.scheduler_id = fields[0];
+  state.phase = phase_of(fields[1]);
+  state.info = fields[1];
+  if (fields[4] != "None" && !fields[4].empty()) state.info += fmt::format(" ({})", fields[4]);
+  // Of a queued job it is a guess, as is the end of a running one.
+  if (state.phase != Phase::kQueued) state.started = moment(fields[2]);
+  if (state.phase == Phase::kEnded) state.ended = moment(fields[3]);
+  return state;
+}
+
+bool says(const CommandOutput& output, std::initializer_list<std::string_view> phrases) {
+  return std::any_of(phrases.begin(), phrases.end(), [&](std::string_view phrase) {
+    return output.errors.find(phrase) != std::string::npos;
+  });
+}
+
+// What a command of Slurm complained about, in its own words.
+Error refusal(std::string_view command, const CommandOutput& output) {
+  const std::string words = escape_bytes(trimmed(output.errors));
+  const auto error = [&](Code code) {
+    return make_error(code, "{}: {}", command,
+                      words.empty() ? fmt::format("exit code {}", output.exit_code) : words);
+  };
+  if (says(output, {"ontact slurm controller", "imed out", "onnection refused", "ransmitted",
+                    "emporarily", "try again", "onnect failure"}))
+    return error(Code::kUnavailable);
+  if (says(output, {"ermission denied", "nvalid account", "not permitted"}))
+    return error(Code::kDenied);
+  return error(Code::kInvalid);
+}
+
+bool is_option_name(std::string_view name) {
+  return !name.empty() && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+}
+
+// A launcher has its nodes for itself, unless somebody asks for parts of them.
+bool asks_for_parts(const BatchJob& batch_job, std::string_view submit_arguments) {
+  for (const std::string_view name :
+       {"exclusive", "oversubscribe", "ntasks", "ntasks-per-node", "cpus-per-task"}) {
+    if (batch_job.optional_params.find(name) != batch_job.optional_params.end()) return true;
+    if (submit_arguments.find(fmt::format("--{}", name)) != submit_arguments.npos) return true;
+  }
+  return false;
+}
+
+// The script with the site's own options, which are stronger than what the command line leaves out.
+std::string with_arguments(std::string_view script, std::string_view submit_arguments) {
+  std::string lines;
+  for (const std::string_view line : split(submit_arguments, '\n')) {
+    std::string_view option = trimmed(line);
+    if (option.starts_with("#SBATCH")) option = trimmed(option.substr(7));
+    if (!option.empty()) lines += fmt::format("#SBATCH {}\n", option);
+  }
+  // Behind the first line, which names the interpreter.
+  const std::size_t first = std::min(script.find('\n'), script.size() - 1) + 1;
+  return fmt::format("{}{}{}", script.substr(0, first), lines, script.substr(first));
+}
+
+class Slurm : public Scheduler {
+ public:
+  explicit Slurm(const SlurmOptions& options) : options_(options) {}
+
+  Result<std::string> submit(const BatchJob& batch_job, std::string_view name,
+                             std::string_view script, std::string_view directory) override {
+    TRY_ASSIGN(std::vector<std::string> words, submission(batch_job, name, directory));
+    TRY_ASSIGN(const CommandOutput output,
+               run(std::move(words), with_arguments(script, options_.submit_arguments)));
+    if (output.exit_code != 0) return refusal("sbatch", output);
+    // "NUMBER" or "NUMBER;CLUSTER"
+    const std::string_view id = split(trimmed(output.output), ';').front();
+    if (!number(id)) {
+      return make_error(Code::kInvalid, "sbatch answered '{}', which is no job number",
+                        escape_bytes(output.output));
+    }
+    return std::string(id);
+  }
+
+  Result<std::optional<std::string>> find(std::string_view name) override {
+    TRY_ASSIGN(const auto found, list(fmt::format("--name={}", name)));
+    if (found.empty()) return std::optional<std::string>();
+    return std::optional(found.front().scheduler_id);
+  }
+
+  Result<std::vector<SchedulerState>> states(std::span<const std::string> ids) override {
+    std::vector<SchedulerState> states;
+    if (ids.empty()) return states;
+    // Of all jobs of this user: when asked for one that it has forgotten, squeue fails.
+    TRY_ASSIGN(const auto known, list({}));
+    for (const std::string& id : ids) {
+      const auto found = std::find_if(known.begin(), known.end(), [&](const SchedulerState& state) {
+        return state.scheduler_id == id;
+      });
+      states.push_back(found != known.end() ? *found
+                                            : SchedulerState{.scheduler_id = id,
+                                                             .phase = Phase::kEnded,
+                                                             .info = "no longer known to Slurm",
+                                                             .started = std::nullopt,
+                                                             .ended = std::nullopt});
+    }
+    return states;
+  }
+
+  Result<void> cancel(std::string_view id) override {
+    TRY_ASSIGN(const CommandOutput output, run({"scancel", std::string(id)}, {}));
+    if (output.exit_code == 0 || says(output, {"nvalid job id", "already complet"})) return {};
+    return refusal("scancel", output);
+  }
+
+ private:
+  Result<std::vector<std::string>> submission(const BatchJob& batch_job, std::string_view name,
+                                              std::string_view directory) const {
+    // A % begins a pattern in the name of the output.
+    std::string output(directory);
+    for (std::size_t at = 0; (at = output.find('%', at)) != output.npos; at += 2)
+      output.insert(at, 1, '%');
+    std::vector<std::string> words = {"sbatch", "--parsable",
+                                      // One allocation is one launcher: Wherry itself repeats.
+                                      "--no-requeue", fmt::format("--job-name={}", name),
+                                      fmt::format("--chdir={}", directory),
+                                      fmt::format("--output={}/launcher-%j.out", output),
+                                      fmt::format("--nodes={}", batch_job.num_nodes)};
+    if (batch_job.wall_time_min > 0)
+      words.push_back(fmt::format("--time={}", batch_job.wall_time_min));
+    if (!batch_job.queue.empty()) words.push_back("--partition=" + batch_job.queue);
+    if (!batch_job.project.empty()) words.push_back("--account=" + batch_job.project);
+    if (!asks_for_parts(batch_job, options_.submit_arguments)) words.emplace_back("--exclusive");
+    for (const auto& [option, value] : batch_job.optional_params) {
+      if (!is_option_name(option))
+        return make_error(Code::kInvalid, "'{}' is no option of sbatch", escape_bytes(option));
+      const std::string dashed = (option.size() == 1 ? "-" : "--") + option;
+      words.push_back(value.empty()
+                          ? dashed
+                          : fmt::format("{}{}{}", dashed, option.size() == 1 ? "" : "=", value));
+    }
+    return words;
+  }
+
+  Result<std::vector<SchedulerState>> list(const std::string& filter) const {
+    std::vector<std::string> words = {"squeue", "--noheader", "--states=all", "--me",
+                                      std::string(kFormat)};
+    if (!filter.empty()) words.push_back(filter);
+    TRY_ASSIGN(const CommandOutput output, run(std::move(words), {}));
+    if (output.exit_code != 0) return refusal("squeue", output);
+    std::vector<SchedulerState> states;
+    for (const std::string_view line : split(output.output, '\n')) {
+      if (auto state = parse_line(line)) states.push_back(*std::move(state));
+    }
+    return states;
+  }
+
+  Result<CommandOutput> run(std::vector<std::string> words, std::string input) const {
+    if (!options_.bin_directory.empty())
+      words.front() = fmt::format("{}/{}", options_.bin_directory, words.front());
+    const ChildCommand command = {.words = std::move(words),
+                                  .environment = {{"SLURM_TIME_FORMAT", "%s"}}};
+    auto output = run_command(command, {.input = std::move(input), .timeout = kCommandTimeout});
+    if (!output && output.error().code == Code::kTimeout) {
+      return make_error(Code::kUnavailable, "Slurm does not answer: {}", output.error().message);
+    }
+    return output;
+  }
+
+  SlurmOptions options_;
+};
+
+// The least of "4(x2),2": what every node has.
+std::size_t least_processors(std::string_view text) {
+  std::optional<std::int64_t> least;
+  for (const std::string_view part : split(text, ',')) {
+    const auto count = number(part.substr(0, part.find('(')));
+    if (count && *count > 0) least = least ? std::min(*least, *count) : *count;
+  }
+  return static_cast<std::size_t>(least.value_or(1));
+}
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Result<CommandOutput> scontrol(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "scontrol");
+  TRY_ASSIGN(CommandOutput output, run_command({.words = std::move(arguments),
+                                                .environment = {{"SLURM_TIME_FORMAT", "%s"}}},
+                                               {.timeout = kCommandTimeout}));
+  if (output.exit_code != 0) return refusal("scontrol", output);
+  return output;
+}
+
+// Of " KEY=VALUE ", as `scontrol show job --oneliner` has it; empty if it has not.
+std::string_view field(std::string_view description, std::string_view key) {
+  const std::string begin = fmt::format(" {}=", key);
+  const std::size_t at = description.find(begin);
+  if (at == description.npos) return {};
+  const std::string_view rest = description.substr(at + begin.size());
+  return rest.substr(0, rest.find(' '));
+}
+
+Result<std::vector<std::string>> names_of(const std::string& nodes) {
+  TRY_ASSIGN(const CommandOutput output, scontrol({"show", "hostnames", nodes}));
+  std::vector<std::string> names;
+  for (const std::string_view name : split(trimmed(output.output), '\n'))
+    names.emplace_back(trimmed(name));
+  return names;
+}
+
+}  // namespace
+
+std::unique_ptr<Scheduler> open_slurm(const SlurmOptions& options) {
+  return std::make_unique<Slurm>(options);
+}
+
+Result<Allocation> slurm_allocation() {
+  const std::string nodes = variable("SLURM_JOB_NODELIST");
+  const std::string id = variable("SLURM_JOB_ID");
+  if (nodes.empty() || id.empty()) {
+    return make_error(Code::kInvalid,
+                      "this process is not in an allocation of Slurm (SLURM_JOB_NODELIST is not"
+                      " set); `wherry queue submit` asks for one");
+  }
+  Allocation allocation;
+  TRY_ASSIGN(allocation.nodes, names_of(nodes));
+  allocation.processors_per_node = least_processors(variable("SLURM_JOB_CPUS_PER_NODE"));
+  // A variable only since Slurm 23.
+  allocation.ends = moment(variable("SLURM_JOB_END_TIME"));
+  if (!allocation.ends) {
+    TRY_ASSIGN(const CommandOutput description, scontrol({"show", "job", "--oneliner", id}));
+    allocation.ends = moment(field(description.output, "EndTime"));
+  }
+  return allocation;
+}
+
+Result<Allocation> slurm_allocation(const std::string& id) {
+  TRY_ASSIGN(const CommandOutput description, scontrol({"show", "job", "--oneliner", id}));
+  const std::string_view state = field(description.output, "JobState");
+  if (state != "RUNNING")
+    return make_error(Code::kConflict, "job {} of Slurm does not run: it is {}", id, state);
+  Allocation allocation;
+  TRY_ASSIGN(allocation.nodes, names_of(std::string(field(description.output, "NodeList"))));
+  const auto processors = static_cast<std::size_t>(
+      std::max<std::int64_t>(number(field(description.output, "NumCPUs")).value_or(1), 1));
+  allocation.processors_per_node = std::max<std::size_t>(processors / allocation.nodes.size(), 1);
+  allocation.ends = moment(field(description.output, "EndTime"));
+  return allocation;
+}
+
+}  // namespace wherry::jobs
