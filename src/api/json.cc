@@ -10,7 +10,9 @@ namespace wherry::api {
 
 namespace json = boost::json;
 
-Result<json::object> parse_object(std::string_view text) {
+namespace {
+
+Result<json::value> parse_value(std::string_view text) {
   if (text.size() > kMaxDocumentBytes) {
     return make_error(Code::kInvalid, "the document has {} bytes, at most {} are allowed",
                       text.size(), kMaxDocumentBytes);
@@ -21,10 +23,25 @@ Result<json::object> parse_object(std::string_view text) {
   json::value value = json::parse(text, failed, {}, options);
   if (failed)
     return make_error(Code::kInvalid, "the document is not JSON in UTF-8: {}", failed.message());
+  return value;
+}
+
+}  // namespace
+
+Result<json::object> parse_object(std::string_view text) {
+  TRY_ASSIGN(json::value value, parse_value(text));
   json::object* object = value.if_object();
   if (object == nullptr)
     return make_error(Code::kInvalid, "the document is JSON, but not an object: write {{...}}");
   return std::move(*object);
+}
+
+Result<json::array> parse_array(std::string_view text) {
+  TRY_ASSIGN(json::value value, parse_value(text));
+  json::array* array = value.if_array();
+  if (array == nullptr)
+    return make_error(Code::kInvalid, "the document is JSON, but not an array: write [{{...}}]");
+  return std::move(*array);
 }
 
 std::string to_text(const json::object& document) { return json::serialize(document); }
@@ -72,6 +89,23 @@ Result<void> Members::get(std::string_view name, std::uint64_t& out) const {
   const std::int64_t* number = value->if_int64();
   if (number == nullptr || *number < 0) return error(name, "must be a whole number, 0 or more");
   out = static_cast<std::uint64_t>(*number);
+  return {};
+}
+
+Result<void> Members::get(std::string_view name, std::int64_t& out) const {
+  const json::value* value = find(name);
+  if (value == nullptr) return {};
+  const std::int64_t* number = value->if_int64();
+  if (number == nullptr) return error(name, "must be a whole number");
+  out = *number;
+  return {};
+}
+
+Result<void> Members::get(std::string_view name, double& out) const {
+  const json::value* value = find(name);
+  if (value == nullptr) return {};
+  if (!value->is_number()) return error(name, "must be a number");
+  out = value->to_number<double>();
   return {};
 }
 

@@ -21,6 +21,8 @@ inline constexpr std::size_t kMaxDepth = 32;
 
 // kInvalid if `text` is not one JSON object in UTF-8 within the bounds.
 Result<boost::json::object> parse_object(std::string_view text);
+// As parse_object(), of an array.
+Result<boost::json::array> parse_array(std::string_view text);
 std::string to_text(const boost::json::object& document);
 
 // `bytes` as a JSON string can hold them: as they are if they are UTF-8, escaped (base/path.h) if
@@ -40,6 +42,8 @@ class Members {
   Result<void> get(std::string_view name, std::string& out) const;
   Result<void> get(std::string_view name, bool& out) const;
   Result<void> get(std::string_view name, std::uint64_t& out) const;
+  Result<void> get(std::string_view name, std::int64_t& out) const;
+  Result<void> get(std::string_view name, double& out) const;
   Result<void> get(std::string_view name, TimePoint& out) const;
   template <class T>
   Result<void> get(std::string_view name, std::optional<T>& out) const {

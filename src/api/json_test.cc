@@ -33,6 +33,26 @@ TEST(Json, AnOversizedDocumentIsRefused) {
   EXPECT_EQ(refusal(std::string(kMaxDocumentBytes + 1, ' ')), Code::kInvalid);
 }
 
+TEST(Json, AnArrayIsReadWhereOneIsWanted) {
+  EXPECT_EQ(parse_array("[1, 2]")->size(), 2u);
+  EXPECT_THAT(parse_array("{}").error().message, HasSubstr("not an array"));
+}
+
+TEST(Json, NumbersAreReadInTheirKind) {
+  const auto object = parse_object(R"({"i":-3,"d":1.5,"t":"x"})").value();
+  const Members members(object);
+  std::int64_t whole = 0;
+  double number = 0;
+  ASSERT_TRUE(members.get("i", whole));
+  EXPECT_EQ(whole, -3);
+  ASSERT_TRUE(members.get("d", number));
+  EXPECT_EQ(number, 1.5);
+  ASSERT_TRUE(members.get("i", number));
+  EXPECT_EQ(number, -3);
+  EXPECT_FALSE(members.get("d", whole));
+  EXPECT_FALSE(members.get("t", number));
+}
+
 TEST(Json, NullLeavesTheDefaultLikeAnAbsentMember) {
   const auto object = parse_object(R"({"label":null})").value();
   const Members members(object);

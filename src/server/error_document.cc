@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "api/errors.h"
+#include "api/job_documents.h"
 #include "api/timer_documents.h"
 
 namespace wherry::server {
@@ -42,6 +43,17 @@ std::string oauth_name(unsigned status) {
   return name;
 }
 
+// Beside the error, as Transfer has it: clients look there for what to consent to.
+void add_required_scopes(json::object& body, const Failure& failure) {
+  if (failure.required_scopes.empty()) return;
+  const json::array scopes(failure.required_scopes.begin(), failure.required_scopes.end());
+  body["code"] = view(failure.code);
+  body["message"] = view(failure.message);
+  body["required_scopes"] = scopes;
+  body["authorization_parameters"] = {{"required_scopes", scopes},
+                                      {"session_message", view(failure.message)}};
+}
+
 }  // namespace
 
 Response transfer_error(const Failure& failure, std::string_view request_id,
@@ -69,15 +81,13 @@ Response auth_error(const Failure& failure, std::string_view request_id, std::st
 
 Response timer_error(const Failure& failure, std::string_view, std::string_view) {
   json::object body = api::timer_error_document(failure.status, failure.code, failure.message);
-  // Beside the error, as Transfer has it: clients look there for what to consent to.
-  if (!failure.required_scopes.empty()) {
-    const json::array scopes(failure.required_scopes.begin(), failure.required_scopes.end());
-    body["code"] = view(failure.code);
-    body["message"] = view(failure.message);
-    body["required_scopes"] = scopes;
-    body["authorization_parameters"] = {{"required_scopes", scopes},
-                                        {"session_message", view(failure.message)}};
-  }
+  add_required_scopes(body, failure);
+  return {.status = failure.status, .body = json::serialize(body), .headers = failure.headers};
+}
+
+Response job_error(const Failure& failure, std::string_view, std::string_view) {
+  json::object body = api::job_error_document(failure.message);
+  add_required_scopes(body, failure);
   return {.status = failure.status, .body = json::serialize(body), .headers = failure.headers};
 }
 

@@ -33,6 +33,8 @@ Response auth_error(const Failure& failure, std::string_view request_id, std::st
 // {"error": {"code", "detail", "status"}}: Timers. Status 422 has documents of its own
 // (api::timer_invalid_document).
 Response timer_error(const Failure& failure, std::string_view request_id, std::string_view path);
+// {"detail"}: sites, apps and jobs, as Balsam has it. A scope that is missing stands beside it.
+Response job_error(const Failure& failure, std::string_view request_id, std::string_view path);
 
 // "Not Found" of 404; empty for a status that has no name here.
 std::string_view reason_phrase(unsigned status);

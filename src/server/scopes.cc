@@ -125,6 +125,7 @@ Result<std::string> resource_server_of(std::string_view name) {
   constexpr std::string_view kUrl = "https://auth.globus.org/scopes/";
   constexpr std::string_view kFlowsId = "eec9b274-0c81-4334-bdc2-54e90e689b9a";
   if (name == kOpenId || name == "profile" || name == "email") return std::string(kAuthServer);
+  if (name == kJobScope) return std::string(kJobServer);
   const bool is_urn = name.starts_with(kUrn);
   if (is_urn || name.starts_with(kUrl)) {
     const std::string_view rest = name.substr(is_urn ? kUrn.size() : kUrl.size());

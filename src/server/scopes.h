@@ -22,6 +22,9 @@ struct Scope {
 
 inline constexpr std::string_view kOpenId = "openid";
 inline constexpr std::string_view kAuthServer = "auth.globus.org";
+// Of the routes below /v1, which are not of Globus: sites, apps, jobs.
+inline constexpr std::string_view kJobScope = "urn:wherry:scope:jobs:all";
+inline constexpr std::string_view kJobServer = "jobs.wherry";
 
 // kInvalid for an empty list, unbalanced brackets, names with strange characters, more than 8
 // levels or 16 KiB. Scopes of the same name become one that has the dependents of both.

@@ -57,6 +57,7 @@ TEST(Scopes, EachScopeHasTheResourceServerThatClientsExpect) {
       resource_server_of("https://auth.globus.org/scopes/eec9b274-0c81-4334-bdc2-54e90e689b9a/all")
           .value(),
       "flows.globus.org");
+  EXPECT_EQ(resource_server_of(kJobScope).value(), "jobs.wherry");
 }
 
 TEST(Scopes, ScopeOfNoServiceIsRefused) {

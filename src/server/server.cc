@@ -7,6 +7,7 @@
 #include "server/auth_routes.h"
 #include "server/bookmark_routes.h"
 #include "server/consent_routes.h"
+#include "server/job_routes.h"
 #include "server/login_page.h"
 #include "server/manager_routes.h"
 #include "server/metrics.h"
@@ -70,6 +71,8 @@ class WholeServer : public Server {
         bookmarks_({parts.database, parts.clock, parts.random}),
         admin_cancels_({parts.database, parts.clock, parts.random}),
         timers_({parts.database, parts.clock, parts.random}),
+        stores_(parts.database, parts.clock),
+        site_users_(parts.database, parts.clock),
         timer_loop_({timers_, parts.service, parts.database, parts.clock, find_endpoint(parts),
                      [&identities = parts.identities](const std::string& owner) {
                        return find_owner(identities, owner);
@@ -115,6 +118,7 @@ class WholeServer : public Server {
   std::vector<Route> routes(const Parts& parts, const Options& options) {
     TransferParts transfer = transfer_parts(parts);
     transfer.endpoint_directory = options.endpoint_directory;
+    const JobParts job_parts{stores_, site_users_, options.site_directory};
     std::vector<Route> all = {health_route()};
     if (options.metrics != Metrics::kNobody) all.push_back(metrics_route(parts, options.metrics));
     const AuthParts auth{parts.identities, tokens_, *key_, parts.clock, parts.random};
@@ -125,7 +129,8 @@ class WholeServer : public Server {
          {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
           access_routes(transfer), bookmark_routes(transfer, bookmarks_), pause_routes(transfer),
           manager_routes(transfer, admin_cancels_), activation_routes(transfer),
-          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts), consents_})})
+          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts), consents_}),
+          site_routes(job_parts), job_routes(job_parts), launcher_routes(job_parts)})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));
     return all;
@@ -168,6 +173,8 @@ class WholeServer : public Server {
   endpoints::Bookmarks bookmarks_;
   AdminCancels admin_cancels_;
   Timers timers_;
+  jobs::Stores stores_;
+  SiteUsers site_users_;
   TimerLoop timer_loop_;
   Router router_;
   std::unique_ptr<HttpServer> http_;

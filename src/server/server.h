@@ -31,6 +31,7 @@ class Server {
     HttpServer::Options http;
     std::string directory;           // of keys and certificates; made (0700) if it is missing
     std::string endpoint_directory;  // see TransferParts
+    std::string site_directory;      // see JobParts
     Metrics metrics = Metrics::kThisHost;
     Router::Options router;
   };
