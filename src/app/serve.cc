@@ -125,6 +125,7 @@ server::Server::Options server_options(const Wherry& wherry) {
   options.directory = serve_directory(wherry);
   const Options& settings = wherry.settings();
   options.endpoint_directory = settings.text("serve.endpoint_directory");
+  options.site_directory = settings.text("serve.site_directory");
   options.router.requests_per_second =
       static_cast<double>(settings.integer("serve.requests_per_second"));
   options.router.logins_per_second =

@@ -77,6 +77,12 @@ const OptionDeclaration kDeclarations[] = {
             " may come at once after a rest.",
      .minimum = 0,
      .maximum = 1'000'000},
+    {.name = "serve.site_directory",
+     .kind = OptionKind::kText,
+     .default_text = "",
+     .doc =
+         "Below which clients of `wherry serve` may make sites of their own, and so have commands"
+         " run as the user who starts these; empty: they may not."},
     {.name = "serve.tls",
      .kind = OptionKind::kSwitch,
      .default_text = "false",

@@ -17,7 +17,9 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "endpoints/bookmarks.h"
+#include "jobs/site_store.h"
 #include "server/admin_cancels.h"
+#include "server/site_users.h"
 #include "server/timers.h"
 
 namespace wherry::app {
@@ -55,7 +57,8 @@ std::vector<Migration> all_migrations() {
   for (const auto migrations :
        {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
         tasks::task_migrations(), sync::sync_migrations(), server::identity_migrations(),
-        server::timer_migrations(), server::admin_cancel_migrations()})
+        server::timer_migrations(), server::admin_cancel_migrations(), jobs::job_migrations(),
+        server::site_user_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }
@@ -96,6 +99,7 @@ struct Wherry::Parts {
   std::map<std::string, std::unique_ptr<RemoteService>> remotes;
   std::unique_ptr<sync::SyncService> syncs;
   std::unique_ptr<server::Identities> identities;
+  std::unique_ptr<jobs::Stores> jobs;
 };
 
 Result<void> open_log_of(const Options& settings) {
@@ -130,6 +134,7 @@ Result<std::unique_ptr<Wherry>> Wherry::open(Opening opening) {
       std::make_unique<endpoints::Endpoints>(*parts->database, system_clock(), system_random());
   parts->permissions = std::make_unique<endpoints::Permissions>(*parts->database, *parts->endpoints,
                                                                 system_clock(), system_random());
+  parts->jobs = std::make_unique<jobs::Stores>(*parts->database, system_clock());
   parts->settings = std::move(opening.settings);
   parts->directory = std::move(opening.directory);
   return std::unique_ptr<Wherry>(new Wherry(std::move(parts)));
@@ -141,6 +146,7 @@ const std::string& Wherry::owner() const { return parts_->owner; }
 Database& Wherry::database() { return *parts_->database; }
 endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
 endpoints::Permissions& Wherry::permissions() { return *parts_->permissions; }
+jobs::Stores& Wherry::jobs() { return *parts_->jobs; }
 
 tasks::LocalService& Wherry::service() {
   const std::lock_guard lock(parts_->mutex);
@@ -173,6 +179,7 @@ Result<RemoteService*> Wherry::remote(const std::string& name) {
 }
 
 Result<tasks::TransferService*> Wherry::service_of(const std::string& name) {
+  if (name == "local") return static_cast<tasks::TransferService*>(&service());
   TRY_ASSIGN(RemoteService * remote, this->remote(name));
   return &remote->service();
 }

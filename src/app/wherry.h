@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "endpoints/endpoint.h"
 #include "endpoints/permissions.h"
+#include "jobs/jobs.h"
 #include "server/identities.h"
 #include "sync/sync.h"
 #include "tasks/local_service.h"
@@ -54,10 +55,13 @@ class Wherry {
   Result<RemoteService*> remote(const std::string& name);
   // Their passes are run with Execution::kAll: what they submit must be run by somebody.
   Result<sync::SyncService*> syncs();
+  // Sites, apps, jobs and transfer items.
+  jobs::Stores& jobs();
+  // The service of that name, as the setting `service` takes it, "local" too.
+  Result<tasks::TransferService*> service_of(const std::string& name);
 
  private:
   struct Parts;
-  Result<tasks::TransferService*> service_of(const std::string& name);
   explicit Wherry(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

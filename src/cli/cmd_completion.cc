@@ -9,31 +9,75 @@ namespace {
 
 constexpr std::size_t kMostNames = 1000;
 
-// Completion never complains: without a readable state there are just no names.
-std::vector<std::string> names_of(Context& context, ValueKind kind) {
-  std::vector<std::string> names;
-  const auto wherry = context.wherry();
-  if (!wherry) return names;
-  if (kind == ValueKind::kEndpoint) {
-    const auto found = wherry.value()->endpoints().search("", kMostNames, 0);
-    if (!found) return names;
+using Names = std::vector<std::string>;
+
+Names endpoint_names(app::Wherry& wherry) {
+  Names names;
+  if (const auto found = wherry.endpoints().search("", kMostNames, 0)) {
     for (const auto& endpoint : *found) names.push_back(endpoint.display_name);
   }
-  if (kind == ValueKind::kTask) {
-    tasks::TaskFilter filter;
-    filter.limit = kMostNames;
-    const auto found = wherry.value()->service().tasks(filter);
-    if (!found) return names;
+  return names;
+}
+
+Names task_names(app::Wherry& wherry) {
+  Names names;
+  tasks::TaskFilter filter;
+  filter.limit = kMostNames;
+  if (const auto found = wherry.service().tasks(filter)) {
     for (const auto& task : *found) names.push_back(task.id);
   }
-  if (kind == ValueKind::kSync) {
-    const auto syncs = wherry.value()->syncs();
-    if (!syncs) return names;
-    const auto found = syncs.value()->list();
-    if (!found) return names;
+  return names;
+}
+
+Names sync_names(app::Wherry& wherry) {
+  Names names;
+  const auto syncs = wherry.syncs();
+  if (!syncs) return names;
+  if (const auto found = syncs.value()->list()) {
     for (const auto& definition : *found) names.push_back(definition.name);
   }
   return names;
+}
+
+Names site_names(app::Wherry& wherry) {
+  Names names;
+  if (const auto found = wherry.jobs().sites.list()) {
+    for (const auto& site : *found) names.push_back(site.name);
+  }
+  return names;
+}
+
+Names app_names(app::Wherry& wherry) {
+  Names names;
+  if (const auto found = wherry.jobs().apps.list({})) {
+    for (const auto& app : *found) names.push_back(app.name);
+  }
+  return names;
+}
+
+Names job_numbers(app::Wherry& wherry) {
+  Names names;
+  jobs::JobFilter newest;
+  newest.sorting = jobs::Sorting::kDescending;
+  newest.limit = kMostNames;
+  if (const auto found = wherry.jobs().jobs.list(newest)) {
+    for (const auto& job : found->rows) names.push_back(std::to_string(job.id));
+  }
+  return names;
+}
+
+// Completion never complains: without a readable state there are just no names.
+Names names_of(Context& context, ValueKind kind) {
+  const auto opened = context.wherry();
+  if (!opened) return {};
+  app::Wherry& wherry = **opened;
+  if (kind == ValueKind::kEndpoint) return endpoint_names(wherry);
+  if (kind == ValueKind::kTask) return task_names(wherry);
+  if (kind == ValueKind::kSync) return sync_names(wherry);
+  if (kind == ValueKind::kSite) return site_names(wherry);
+  if (kind == ValueKind::kApp) return app_names(wherry);
+  if (kind == ValueKind::kJob) return job_numbers(wherry);
+  return {};
 }
 
 Result<int> words(Context& context, const Arguments& arguments) {

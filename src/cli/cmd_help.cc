@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/parse.h"
+#include "jobs/state.h"
 #include "storage/backends.h"
 
 namespace wherry::cli {
@@ -21,6 +22,24 @@ std::string backends_reference() {
   return text;
 }
 
+template <class State>
+void add_rows(Output::Table& table, std::string_view of,
+              std::span<const jobs::Transition<State>> transitions) {
+  for (const jobs::Transition<State>& row : transitions) {
+    table.row({std::string(of), std::string(to_string(row.from)), std::string(to_string(row.to)),
+               std::string(row.why)});
+  }
+}
+
+void show_job_states(Context& context) {
+  Output::Table table(context.output(), "job_state_list",
+                      {{"of", "Of"}, {"from", "From"}, {"to", "To"}, {"why", "When"}});
+  add_rows(table, "job", jobs::job_transitions());
+  add_rows(table, "transfer item", jobs::item_transitions());
+  add_rows(table, "batch job", jobs::batch_job_transitions());
+  table.finish();
+}
+
 void show_backends(Context& context) {
   Output::Table table(context.output(), "backend_list",
                       {{"scheme", "Scheme"}, {"url_form", "Written"}, {"doc", "What it is"}});
@@ -31,18 +50,33 @@ void show_backends(Context& context) {
   table.finish();
 }
 
+// What there is to know about besides commands.
+struct Topic {
+  std::string_view name;
+  std::string (*reference)();  // its page of docs/reference
+  void (*show)(Context& context);
+};
+constexpr Topic kTopics[] = {
+    {"backends", backends_reference, show_backends},
+    {"job-states", jobs::states_markdown, show_job_states},
+};
+
 Result<int> help(Context& context, const Arguments& arguments) {
   if (arguments.has("man")) {
     context.output().raw(man_page(commands()));
     return kExitDone;
   }
-  const bool about_backends = arguments.text("COMMAND") == "backends";
-  if (arguments.has("markdown")) {
-    context.output().raw(about_backends ? backends_reference() : markdown_reference(commands()));
+  for (const Topic& topic : kTopics) {
+    if (arguments.text("COMMAND") != topic.name) continue;
+    if (arguments.has("markdown")) {
+      context.output().raw(topic.reference());
+    } else {
+      topic.show(context);
+    }
     return kExitDone;
   }
-  if (about_backends) {
-    show_backends(context);
+  if (arguments.has("markdown")) {
+    context.output().raw(markdown_reference(commands()));
     return kExitDone;
   }
   // The words name a command or a noun; the parser knows both, and the nearest of an unknown one.
@@ -63,12 +97,14 @@ std::span<const Command> help_commands() {
        .summary = "Show what commands there are and what they take.",
        .positionals =
            {{.name = "COMMAND",
-             .help = "The command, e.g. 'task show'; or 'backends': the storages that there are.",
+             .help =
+                 "The command, e.g. 'task show'; or 'backends': the storages that there are; or "
+                 "'job-states': how jobs get from one state to another.",
              .count = PositionalSpec::Count::kAny}},
        .options = {{.name = "man", .help = "Print the man page, wherry.1."},
                    {.name = "markdown",
-                    .help =
-                        "Print docs/reference/cli.md; of backends, docs/reference/backends.md."}},
+                    .help = "Print docs/reference/cli.md; of backends and job-states, the page of "
+                            "that name beside it."}},
        .handler = help},
   };
   return commands;

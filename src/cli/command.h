@@ -41,6 +41,9 @@ enum class ValueKind {
   kEndpoint,  // name or id
   kSync,      // name
   kTask,      // id
+  kSite,      // number, name or part of the path
+  kApp,       // name or number
+  kJob,       // number
 };
 
 struct OptionSpec {

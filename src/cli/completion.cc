@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/completion.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "cli/parse.h"
@@ -99,7 +101,9 @@ void add_values(ValueKind kind, std::span<const std::string_view> choices, const
   if (kind == ValueKind::kLocation) {
     for (const std::string& name : lookup(ValueKind::kEndpoint)) out.insert(name + ":");
   }
-  if (kind == ValueKind::kEndpoint || kind == ValueKind::kSync || kind == ValueKind::kTask) {
+  static constexpr ValueKind kNamed[] = {ValueKind::kEndpoint, ValueKind::kSync, ValueKind::kTask,
+                                         ValueKind::kSite,     ValueKind::kApp,  ValueKind::kJob};
+  if (std::find(std::begin(kNamed), std::end(kNamed), kind) != std::end(kNamed)) {
     for (std::string& name : lookup(kind)) out.insert(std::move(name));
   }
 }

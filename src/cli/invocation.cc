@@ -5,6 +5,8 @@
 
 #include <climits>
 
+#include "jobs/app_command.h"
+
 namespace wherry::cli {
 
 Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words) {
@@ -18,6 +20,15 @@ Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std:
   if (const auto settings = context.environment()("WHERRY_SETTINGS"))
     invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
   return invocation;
+}
+
+std::string shell_command(const Invocation& invocation) {
+  std::string line = "env";
+  for (const auto& [name, value] : invocation.environment)
+    line += " " + name + "=" + jobs::shell_quote(value);
+  line += " " + jobs::shell_quote(invocation.program);
+  for (const std::string& word : invocation.words) line += " " + jobs::shell_quote(word);
+  return line;
 }
 
 }  // namespace wherry::cli

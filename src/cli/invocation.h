@@ -12,4 +12,7 @@ namespace wherry::cli {
 
 Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words);
 
+// The same as one line for sh.
+std::string shell_command(const Invocation& invocation);
+
 }  // namespace wherry::cli

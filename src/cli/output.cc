@@ -26,6 +26,20 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 // A number as a program reads it: without a fraction where there is none.
 std::string number_text(double value) { return fmt::format("{}", value); }
 
+std::string joined(const Pairs& pairs) {
+  std::string text;
+  for (const auto& [name, value] : pairs.pairs)
+    text += (text.empty() ? "" : ", ") + name + "=" + value;
+  return text;
+}
+
+std::string joined(const Tally& tally) {
+  std::string text;
+  for (const auto& [what, count] : tally.counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+  return text;
+}
+
 std::string text_of(const Value& value, Format format) {
   const bool for_people = format == Format::kText;
   return std::visit(
@@ -47,6 +61,9 @@ std::string text_of(const Value& value, Format format) {
           },
           [](const TimePoint& time) { return format_time(time); },
           [](const Words& words) { return printable(fmt::format("{}", fmt::join(words, ", "))); },
+          [](const Numbers& numbers) { return fmt::format("{}", fmt::join(numbers, ", ")); },
+          [](const Pairs& pairs) { return printable(joined(pairs)); },
+          [](const Tally& tally) { return printable(joined(tally)); },
       },
       value);
 }
@@ -65,6 +82,20 @@ boost::json::value json_of(const Value& value) {
                           for (const std::string& word : words)
                             array.push_back(json::value(printable(word)));
                           return json::value(std::move(array));
+                        },
+                        [](const Numbers& numbers) {
+                          return json::value(json::array(numbers.begin(), numbers.end()));
+                        },
+                        [](const Pairs& pairs) {
+                          json::object object;
+                          for (const auto& [name, of] : pairs.pairs)
+                            object[printable(name)] = printable(of);
+                          return json::value(std::move(object));
+                        },
+                        [](const Tally& tally) {
+                          json::object object;
+                          for (const auto& [what, count] : tally.counts) object[what] = count;
+                          return json::value(std::move(object));
                         },
                         [&](const auto&) { return json::value(text_of(value, Format::kJson)); },
                     },

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -30,10 +33,19 @@ struct Span {
   Duration duration{0};
 };
 using Words = std::vector<std::string>;
+using Numbers = std::vector<std::uint64_t>;
+// Names and what they stand for: in JSON an object, elsewhere "a=1, b=2".
+struct Pairs {
+  std::map<std::string, std::string, std::less<>> pairs;
+};
+// How many of what, in this order: in JSON an object of numbers, elsewhere "12 done, 1 error".
+struct Tally {
+  std::vector<std::pair<std::string, std::uint64_t>> counts;
+};
 // A std::string is text that is meant to be read; bytes in it that are no UTF-8 are escaped, its
 // backslashes are not. Nothing (monostate) is null in JSON and empty elsewhere.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string, Bytes, Size,
-                           Span, TimePoint, Words>;
+                           Span, TimePoint, Words, Numbers, Pairs, Tally>;
 
 // Where a field or column appears: the text form of things with many fields shows the main ones.
 enum class Shown { kAlways, kNotInText };

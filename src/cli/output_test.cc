@@ -21,6 +21,9 @@ Record sample() {
            {"time", "Time", kTime},
            {"note", "Note", std::string("back\\slash")},
            {"words", "Words", Words{"x", "y"}},
+           {"numbers", "Numbers", Numbers{3, 4}},
+           {"pairs", "Pairs", Pairs{{{"a", "1"}, {"b", "x y"}}}},
+           {"tally", "Tally", Tally{{{"done", 12}, {"bad", 1}}}},
            {"none", "None", Value()},
            {"extra", "Extra", std::uint64_t{7}, Shown::kNotInText}}};
 }
@@ -33,20 +36,24 @@ std::string record_as(Format format, const Record& record) {
 
 TEST(Output, TextIsForPeople) {
   EXPECT_EQ(record_as(Format::kText, sample()),
-            "Name:  a\\xff\\x09b\\x5c\n"
-            "Size:  1.5 KiB\n"
-            "Took:  1m 30s\n"
-            "Is OK: True\n"
-            "Time:  2018-10-15T11:06:03+00:00\n"
-            "Note:  back\\slash\n"
-            "Words: x, y\n"
-            "None:  \n");
+            "Name:    a\\xff\\x09b\\x5c\n"
+            "Size:    1.5 KiB\n"
+            "Took:    1m 30s\n"
+            "Is OK:   True\n"
+            "Time:    2018-10-15T11:06:03+00:00\n"
+            "Note:    back\\slash\n"
+            "Words:   x, y\n"
+            "Numbers: 3, 4\n"
+            "Pairs:   a=1, b=x y\n"
+            "Tally:   12 done, 1 bad\n"
+            "None:    \n");
 }
 
 TEST(Output, UnixIsOneLineOfTabSeparatedValues) {
   EXPECT_EQ(
       record_as(Format::kUnix, sample()),
-      "a\\xff\\x09b\\x5c\t1536\t90\ttrue\t2018-10-15T11:06:03+00:00\tback\\slash\tx, y\t\t7\n");
+      "a\\xff\\x09b\\x5c\t1536\t90\ttrue\t2018-10-15T11:06:03+00:00\tback\\slash\tx, y\t3, 4\ta=1, "
+      "b=x y\t12 done, 1 bad\t\t7\n");
 }
 
 TEST(Output, JsonParsesAndCarriesEveryField) {
@@ -58,6 +65,9 @@ TEST(Output, JsonParsesAndCarriesEveryField) {
   EXPECT_EQ(document.at("ok"), true);
   EXPECT_EQ(document.at("note"), "back\\slash");
   EXPECT_EQ(document.at("words").as_array().size(), 2u);
+  EXPECT_EQ(document.at("numbers").at(1).to_number<int>(), 4);
+  EXPECT_EQ(document.at("pairs").at("b"), "x y");
+  EXPECT_EQ(document.at("tally").at("done").to_number<int>(), 12);
   EXPECT_TRUE(document.at("none").is_null());
   EXPECT_EQ(document.at("extra").to_number<int>(), 7);
 }

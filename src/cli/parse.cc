@@ -62,6 +62,12 @@ Result<void> check_value(ValueKind kind, std::span<const std::string_view> choic
         return make_error(Code::kInvalid, "'{}' is no whole number from 0", escape_bytes(value));
       return {};
     }
+    case ValueKind::kJob:
+      if (value.empty() || value.find_first_not_of("0123456789") != value.npos ||
+          value.size() > 18 || value.find_first_not_of('0') == value.npos)
+        return make_error(Code::kInvalid, "'{}' is no job's number; `wherry job ls` shows them",
+                          escape_bytes(value));
+      return {};
     case ValueKind::kBytes:
       TRY(parse_bytes(value));
       return {};

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/run_task.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "cli/background.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/task_view.h"
-
-extern char** environ;  // POSIX leaves its declaration to the program
 
 namespace wherry::cli {
 namespace {
@@ -92,41 +87,6 @@ int conclude(Context& context, tasks::TransferService& service, const Task& task
                                         : explain_inactive(context, task, finish);
   }
   return kExitFailed;
-}
-
-// File actions and attributes of posix_spawn, released at the end.
-struct SpawnPlan {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  SpawnPlan() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-  ~SpawnPlan() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-};
-
-Result<void> spawn_in_background(const std::vector<std::string>& words, const std::string& log) {
-  SpawnPlan plan;
-  ::posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&plan.actions, STDOUT_FILENO, log.c_str(),
-                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::posix_spawn_file_actions_adddup2(&plan.actions, STDOUT_FILENO, STDERR_FILENO);
-  // A session of its own: closing the terminal sends it no signal.
-  ::posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSID);
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int failed =
-      ::posix_spawn(&pid, "/proc/self/exe", &plan.actions, &plan.attributes, argv.data(), environ);
-  if (failed != 0)
-    return errno_error(failed, fmt::format("start '{}' in the background", words[0]));
-  return {};
 }
 
 // Another process (one that runs all tasks, such as a watch) was quicker: its work is as good.
@@ -214,14 +174,9 @@ Result<void> run_task_detached(Context& context, const tasks::TaskId& id) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   const std::string logs = wherry->directory() + "/logs";
   TRY(make_directories(logs, 0700));
-  std::vector<std::string> words = {"wherry", "task",        "resume",
-                                    id,       "--state-dir", wherry->directory()};
-  for (const auto& [name, value] : context.overrides()) {
-    if (name == "state.dir") continue;
-    words.push_back("--set");
-    words.push_back(name + "=" + value);
-  }
-  return spawn_in_background(words, fmt::format("{}/task-{}.log", logs, id));
+  TRY(start_in_background(context, *wherry, {"task", "resume", id},
+                          fmt::format("{}/task-{}.log", logs, id)));
+  return {};
 }
 
 Result<int> follow_submitted(Context& context, const tasks::Submitted& submitted, RunWhere where) {

@@ -48,6 +48,18 @@ TEST_F(RunCommand, VersionAndHelpTouchNothing) {
   EXPECT_FALSE(std::filesystem::exists(scratch_.file("state")));
 }
 
+TEST_F(RunCommand, HelpKnowsTopicsBesideCommands) {
+  EXPECT_EQ(run({"help", "job-states"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("STAGED_IN"));
+  EXPECT_THAT(out(), HasSubstr("pending_submission"));
+  EXPECT_EQ(run({"help", "job-states", "--markdown"}), kExitDone);
+  EXPECT_THAT(out(), ::testing::StartsWith("# States of jobs"));
+  EXPECT_EQ(run({"help", "backends", "--markdown"}), kExitDone);
+  EXPECT_THAT(out(), ::testing::StartsWith("# Storages"));
+  EXPECT_EQ(run({"help", "task", "show"}), kExitDone);
+  EXPECT_THAT(out(), HasSubstr("Usage: wherry task show"));
+}
+
 TEST_F(RunCommand, WithoutCommandItShowsHelpAndFails) {
   EXPECT_EQ(run({}), kExitUsage);
   EXPECT_THAT(err(), HasSubstr("Usage: wherry COMMAND"));

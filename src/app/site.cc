@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/site.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "jobs/scheduler.h"
+#include "jobs/site_process.h"
+#include "jobs/site_settings.h"
+
+namespace wherry::app {
+namespace {
+
+// The schedulers that settings have named so far. Safe for concurrent calls.
+class Schedulers {
+ public:
+  jobs::Scheduler* find(const std::string& name, const jobs::SiteSettings& settings) {
+    if (name != "slurm") return nullptr;
+    const std::lock_guard lock(mutex_);
+    auto& scheduler = known_[settings.launcher.submit_arguments];
+    if (!scheduler) {
+      jobs::SlurmOptions options;
+      options.submit_arguments = settings.launcher.submit_arguments;
+      scheduler = jobs::open_slurm(options);
+    }
+    return scheduler.get();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<jobs::Scheduler>> known_;
+};
+
+}  // namespace
+
+Result<void> run_site(Wherry& wherry, const SiteRun& run, std::stop_token stop) {
+  Schedulers schedulers;
+  const jobs::SiteProcessParts parts{
+      [&wherry](const std::string& name) { return wherry.service_of(name); },
+      wherry.database(),
+      system_clock(),
+      system_random(),
+      [&schedulers](const std::string& name, const jobs::SiteSettings& settings) {
+        return schedulers.find(name, settings);
+      },
+      run.launcher_command,
+      run.on_note};
+  return jobs::run_site(parts, run.site, std::move(stop));
+}
+
+}  // namespace wherry::app
