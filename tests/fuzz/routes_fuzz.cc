@@ -30,7 +30,7 @@ bool is_text(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string();
 }
 
-// The documents of Transfer, Auth and Timers.
+// The documents of Transfer, Auth, Timers and Jobs.
 bool is_error_document(const json::object& object) {
   if (is_text(object, "code"))
     return is_text(object, "message") && is_text(object, "request_id") &&
@@ -38,7 +38,7 @@ bool is_error_document(const json::object& object) {
   const json::value* error = object.if_contains("error");
   if (error != nullptr) return error->is_string() || error->is_object();
   const json::value* detail = object.if_contains("detail");
-  return detail != nullptr && detail->is_array();
+  return detail != nullptr && (detail->is_array() || detail->is_string());
 }
 
 bool mentions(const Request& request, std::string_view text) {
@@ -54,8 +54,8 @@ void check_form(const Response& answer) {
   if (answer.body.empty() || answer.content_type != "application/json") return;
   boost::system::error_code problem;
   const json::value document = json::parse(answer.body, problem);
-  CHECK(!problem && document.is_object());
-  if (answer.status >= 400) CHECK(is_error_document(document.get_object()));
+  CHECK(!problem && (document.is_object() || document.is_array()));
+  if (answer.status >= 400) CHECK(document.is_object() && is_error_document(document.get_object()));
 }
 
 class Fuzzed {

@@ -18,8 +18,10 @@
 #include "base/scratch_directory.h"
 #include "endpoints/bookmarks.h"
 #include "endpoints/permissions.h"
+#include "jobs/site_store.h"
 #include "server/admin_cancels.h"
 #include "server/server.h"
+#include "server/site_users.h"
 #include "server/timers.h"
 #include "server/tokens.h"
 #include "tasks/local_service.h"
@@ -32,7 +34,7 @@ class ServiceWorld {
     for (const auto migrations :
          {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
           tasks::task_migrations(), identity_migrations(), timer_migrations(),
-          admin_cancel_migrations()})
+          admin_cancel_migrations(), jobs::job_migrations(), site_user_migrations()})
       CHECK(database_->migrate(migrations));
     std::filesystem::create_directories(scratch_.file("root/run/below"));
     std::filesystem::create_directory(scratch_.file("outside"));
@@ -41,9 +43,10 @@ class ServiceWorld {
     names_["$U"] = add_user("ada", "$A");
     names_["$V"] = add_user("bob", "$F");
     names_["$N"] = "00000000-0000-4000-8000-00000000000f";  // of nothing
-    tokens_of_["$X"] = {"no-token", "no-token", "no-token"};
+    tokens_of_["$X"] = {"no-token", "no-token", "no-token", "no-token"};
     add_endpoint();
     add_the_rest();
+    add_jobs();
   }
   ServiceWorld(const ServiceWorld&) = delete;
   ServiceWorld& operator=(const ServiceWorld&) = delete;
@@ -105,6 +108,7 @@ class ServiceWorld {
   // Each service has tokens of its own.
   static std::size_t kind_of(const Request& request) {
     if (request.path.starts_with("/v0.10")) return 0;
+    if (request.path.starts_with("/v1/")) return 3;
     return request.path.starts_with("/jobs") || request.path.starts_with("/v2/timer") ? 1 : 2;
   }
 
@@ -114,14 +118,15 @@ class ServiceWorld {
     const auto scopes = parse_scopes(
         "urn:globus:auth:scope:transfer.api.globus.org:all "
         "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer "
-        "openid profile email urn:globus:auth:scope:auth.globus.org:view_identity_set");
+        "openid profile email urn:globus:auth:scope:auth.globus.org:view_identity_set "
+        "urn:wherry:scope:jobs:all");
     Tokens tokens({*database_, clock_, random_});
     const auto code =
         tokens.issue_code({names_.at("$K"), user.id, scopes.value(), kUri, "", false}).value();
     const auto issued = tokens.redeem({code, names_.at("$K"), kUri, ""}).value();
     for (const IssuedToken& token : issued.tokens)
       tokens_of_[stands_for].push_back(token.access_token);
-    CHECK(tokens_of_[stands_for].size() == 3);
+    CHECK(tokens_of_[stands_for].size() == 4);
     return user.id;
   }
 
@@ -144,9 +149,11 @@ class ServiceWorld {
     const Response answer = ask(std::move(request));
     if (answer.status >= 300) std::fprintf(stderr, "%s: %s\n", path, answer.body.c_str());
     CHECK(answer.status < 300);
-    boost::json::object document = boost::json::parse(answer.body).as_object();
+    const boost::json::value told = boost::json::parse(answer.body);
+    boost::json::object document = told.is_array() ? told.at(0).as_object() : told.as_object();
     if (document.contains("timer")) document = boost::json::object(document["timer"].as_object());
-    names_[name] = std::string(document.at(key).as_string());
+    const boost::json::value& id = document.at(key);
+    names_[name] = id.is_string() ? std::string(id.as_string()) : boost::json::serialize(id);
   }
   void add_the_rest() {
     const std::string known(kOfAda);
@@ -169,6 +176,29 @@ class ServiceWorld {
         R"({"timer":{"timer_type":"transfer","name":")" + known +
             R"(","schedule":{"type":"once"},"body":{)" + transfer + "}}",
         "job_id");
+  }
+
+  // A site, which clients cannot make here, with an app, a job that has an input, and who runs it.
+  void add_jobs() {
+    const std::string known(kOfAda);
+    jobs::Sites sites(*database_, clock_);
+    names_["$S"] = std::to_string(
+        sites
+            .create(known, "/sites/ada", names_.at("$U"),
+                    "transfers:\n  transfer_locations:\n    lab: wherry://" + names_.at("$E"))
+            .value()
+            .id);
+    add("$Y", "/v1/apps",
+        R"({"site_id":$S,"name":"hash","command":"hash {{ word }}","description":")" + known +
+            R"(","parameters":{"word":{"default":"a"}},)"
+            R"("transfers":{"in":{"direction":"in","local_path":"a"}}})",
+        "id");
+    add("$Z", "/v1/jobs",
+        R"([{"app_id":$Y,"workdir":"run","tags":{"run":")" + known +
+            R"("},"transfers":{"in":"lab:/run/a"}}])",
+        "id");
+    add("$L", "/v1/sessions", R"({"site_id":$S,"holder":")" + known + R"("})", "id");
+    add("$Q", "/v1/batch-jobs", R"({"site_id":$S,"queue":")" + known + R"("})", "id");
   }
 
   static std::unique_ptr<Database> open_database() {
@@ -201,7 +231,7 @@ class ServiceWorld {
           options())
           .value();
   std::map<std::string, std::string> names_;
-  std::map<std::string, std::vector<std::string>> tokens_of_;  // transfer, timers, auth
+  std::map<std::string, std::vector<std::string>> tokens_of_;  // transfer, timers, auth, jobs
 };
 
 }  // namespace wherry::server

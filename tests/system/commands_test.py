@@ -127,7 +127,7 @@ class Texts(WherryTest):
             complete_line wherry transfer scr
         """
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=self.environment)
-        self.assertEqual(done.stdout.split("\n")[:3], ["transfer", "--sync-level", "scratch:"], done.stderr)
+        self.assertEqual(done.stdout.split("\n")[:3], ["transfer transfer-item", "--sync-level", "scratch:"], done.stderr)
 
     def test_settings_tell_where_they_come_from(self):
         (self.scratch / "settings.yml").write_text("tasks:\n  active: 3\n")

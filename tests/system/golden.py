@@ -180,7 +180,7 @@ class Recorder:
 
 def is_document(content: bytes) -> bool:
     try:
-        return isinstance(json.loads(content), dict)
+        return isinstance(json.loads(content), (dict, list))
     except ValueError:
         return False
 

@@ -41,6 +41,7 @@ class Person:
         self.transfer = service.token(self.basic, served.TRANSFER)
         self.auth = service.token(self.basic, served.AUTH)
         self.timers = service.token(self.basic, served.TIMERS)
+        self.jobs = service.token(self.basic, served.JOBS)
 
 
 class World:
@@ -537,8 +538,144 @@ def timers(world: World):
     ask(f"DELETE {job}", "unknown", at, token=token, status=404)
 
 
+# ---- Sites, apps, jobs
+
+
+def job_site(world: World):
+    ask, token, ben = world.ask, world.ada.jobs, world.ben.jobs
+    sites, site, at = "/v1/sites", "/v1/sites/{site_id}", {"site_id": "1"}
+    root = world.recorder.service.scratch.root / "sites"
+    settings = f"transfers:\n  transfer_locations:\n    lab: wherry://{world.lab}\n"
+    wanted = {"name": "theta", "path": str(root / "theta"), "settings": settings}
+    ask(f"POST {sites}", "ok", token=token, body=wanted, status=201)
+    ask(f"POST {sites}", "elsewhere", token=token, body={**wanted, "path": "/etc"}, status=422)
+    ask(f"POST {sites}", "in-another", token=ben, body={**wanted, "path": str(root / "theta" / "data" / "x")}, status=409)
+    ask(f"GET {sites}", "ok", query="name=theta", token=token)
+    ask(f"GET {sites}", "of-nobody", token=ben)
+    ask(f"GET {sites}", "unknown-filter", query="nmae=theta", token=token, status=422)
+    ask(f"GET {sites}", "no-token", status=401)
+    ask(f"GET {sites}", "lacks-the-scope", token=world.ada.transfer, status=403)
+    ask(f"GET {site}", "ok", at, token=token)
+    ask(f"GET {site}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"PUT {site}", "ok", at, token=token, body={"name": "polaris"})
+    ask(f"PUT {site}", "wrong-settings", at, token=token, body={"settings": "transfers: 7"}, status=422)
+
+
+def job_apps(world: World):
+    ask, token, ben = world.ask, world.ada.jobs, world.ben.jobs
+    apps, app, at, unknown = "/v1/apps", "/v1/apps/{app_id}", {"app_id": "1"}, {"app_id": "77"}
+    wanted = {"site_id": 1, "name": "hash", "command": "sha256sum {{ flags }} input.dat > hash.txt",
+              "description": "hashes a file", "parameters": {"flags": {"required": False, "default": "--binary"}},
+              "transfers": {"input": {"direction": "in", "local_path": "input.dat"},
+                            "result": {"direction": "out", "local_path": "hash.txt", "required": False}},
+              "environment": {"LC_ALL": "C"}, "cleanup_files": ["*.tmp"], "num_nodes": 1}
+    ask(f"POST {apps}", "ok", token=token, body=wanted, status=201)
+    ask(f"POST {apps}", "exists", token=token, body=wanted, status=409)
+    ask(f"POST {apps}", "unknown-member", token=token, body={**wanted, "source_code": ""}, status=422)
+    ask(f"GET {apps}", "ok", query="site_name=polaris&name=hash", token=token)
+    ask(f"GET {apps}", "wrong-number", query="id=one", token=token, status=422)
+    ask(f"GET {app}", "ok", at, token=token)
+    ask(f"GET {app}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"PUT {app}", "ok", at, token=token, body={"description": "hashes one file"})
+    ask(f"PUT {app}", "unknown", unknown, token=token, body={}, status=404)
+    other = {"site_id": 1, "name": "true", "command": "true"}
+    made = ask(f"POST {apps}", "least", token=token, body=other, status=201).json
+    ask(f"DELETE {app}", "unknown", unknown, token=token, status=404)
+    ask(f"DELETE {app}", "ok", {"app_id": str(made["id"])}, token=token, status=204)
+
+
+def jobs(world: World):
+    ask, token, ben = world.ask, world.ada.jobs, world.ben.jobs
+    all_jobs, job, at, unknown = "/v1/jobs", "/v1/jobs/{job_id}", {"job_id": "1"}, {"job_id": "77"}
+    first = {"app_id": 1, "workdir": "run/1", "tags": {"run": "1"}, "transfers": {"input": "lab:/run/a.txt"},
+             "parameters": {"flags": "--text"}, "data": {"sample": "a"}}
+    second = {"app_id": 1, "workdir": "run/2", "tags": {"run": "2"}, "parent_ids": [],
+              "transfers": {"input": {"location_alias": "lab", "path": "/run/sub/c.dat"},
+                            "result": "lab:/results/2"}, "wall_time_min": 5}
+    ask(f"POST {all_jobs}", "ok", token=token, body=[first, second], status=201)
+    ask(f"POST {all_jobs}", "unknown-slot", token=token, status=422,
+        body=[{**first, "workdir": "run/3", "transfers": {"inptu": "lab:/a"}}])
+    ask(f"POST {all_jobs}", "same-workdir", token=token, body=[first, first], status=400)
+    ask(f"POST {all_jobs}", "of-somebody-else", token=ben, body=[first], status=404)
+    ask(f"GET {all_jobs}", "ok", query="state=READY&state=RUNNING&tags=run:1&ordering=-last_update", token=token)
+    ask(f"GET {all_jobs}", "of-nobody", query="site_id=1", token=ben)
+    ask(f"GET {all_jobs}", "unknown-state", query="state=DONE", token=token, status=422)
+    ask(f"GET {job}", "ok", at, token=token)
+    ask(f"GET {job}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"PATCH {all_jobs}", "ok", token=token, body=[{"id": 2, "num_nodes": 2}, {"id": 1, "tags": {"run": "one"}}])
+    ask(f"PATCH {all_jobs}", "unknown", token=token, body=[{"id": 1, "tags": {}}, {"id": 77, "tags": {}}], status=404)
+    ask(f"PUT {all_jobs}", "ok", query="tags=run:2", token=token, body={"tags": {"run": "two"}})
+    ask(f"PUT {all_jobs}", "without-a-filter", token=token, body={"tags": {}}, status=422)
+    ask(f"PUT {job}", "ok", at, token=token, body={"data": {"sample": "b"}})
+    ask(f"PUT {job}", "wrong-state", at, token=token, body={"state": "RUNNING"}, status=409)
+    ask(f"POST {job}/cancel", "ok", at, token=token)
+    ask(f"POST {job}/cancel", "ended", at, token=token, status=409)
+    ask(f"POST {job}/retry", "ok", at, token=token)
+    ask(f"POST {job}/retry", "unknown", unknown, token=token, status=404)
+
+
+def job_items(world: World):
+    ask, token, ben = world.ask, world.ada.jobs, world.ben.jobs
+    items, item, at = "/v1/transfers", "/v1/transfers/{transfer_id}", {"transfer_id": "1"}
+    ask(f"GET {items}", "ok", query="direction=in&job_state=READY&job_id=1", token=token)
+    ask(f"GET {items}", "unknown-direction", query="direction=up", token=token, status=422)
+    ask(f"GET {item}", "ok", at, token=token)
+    ask(f"GET {item}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"PUT {item}", "ok", at, token=token, body={"state": "active", "task_id": "globus:7"})
+    ask(f"PUT {item}", "unknown-state", at, token=token, body={"state": "gone"}, status=422)
+    failed = {"state": "error", "transfer_info": {"error": "no such file", "code": "FILE_NOT_FOUND"}}
+    ask(f"PATCH {items}", "ok", token=token, body=[{"id": 1, **failed}])
+    ask(f"PATCH {items}", "unknown", token=token, body=[{"id": 77, **failed}], status=404)
+    ask(f"POST {items}/retry", "ok", query="state=error", token=token)
+    ask(f"POST {items}/retry", "without-a-filter", token=token, status=422)
+    ask("GET /v1/events", "ok", query="job_id=1&from_state=pending&to_state=active&ordering=timestamp", token=token)
+    ask("GET /v1/events", "unknown-order", query="ordering=size", token=token, status=422)
+
+
+def launchers(world: World):
+    ask, token, ben = world.ask, world.ada.jobs, world.ben.jobs
+    sessions, session, at = "/v1/sessions", "/v1/sessions/{session_id}", {"session_id": "1"}
+    ask(f"POST {sessions}", "ok", token=token, body={"site_id": 1, "holder": "a program"}, status=201)
+    ask(f"POST {sessions}", "of-somebody-else", token=ben, body={"site_id": 1}, status=404)
+    ask(f"GET {sessions}", "ok", token=token)
+    ask(f"GET {sessions}", "wrong-page", query="limit=-1", token=token, status=422)
+    ask(f"POST {session}", "ok", at, token=token, body={"max_num_jobs": 8})
+    ask(f"POST {session}", "too-many", at, token=token, body={"max_num_jobs": 9999}, status=422)
+    ask(f"PUT {session}", "ok", at, token=token, body={"running": []})
+    ask(f"PUT {session}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"DELETE {session}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"DELETE {session}", "ok", at, token=token, status=204)
+    batches, batch, at = "/v1/batch-jobs", "/v1/batch-jobs/{batch_job_id}", {"batch_job_id": "1"}
+    wanted = {"site_id": 1, "num_nodes": 2, "wall_time_min": 30, "job_mode": "mpi", "queue": "debug",
+              "project": "beam", "filter_tags": {"run": "two"}}
+    ask(f"POST {batches}", "ok", token=token, body=wanted, status=201)
+    ask(f"POST {batches}", "unknown-mode", token=token, body={**wanted, "job_mode": "fast"}, status=422)
+    ask(f"GET {batches}", "ok", query="state=pending_submission&queue=debug", token=token)
+    ask(f"GET {batches}", "unknown-state", query="state=lost", token=token, status=422)
+    ask(f"GET {batch}", "ok", at, token=token)
+    ask(f"GET {batch}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"PUT {batch}", "another-state", at, token=token, body={"state": "running"}, status=422)
+    ask(f"PUT {batch}", "ok", at, token=token, body={"state": "pending_deletion"})
+    ask(f"DELETE {batch}", "of-somebody-else", at, token=ben, status=404)
+    ask(f"POST {batches}", "least", token=token, body={"site_id": 1}, status=201)
+    ask(f"DELETE {batch}", "ok", {"batch_job_id": "2"}, token=token, status=204)
+
+
+def end_of_jobs(world: World):
+    ask, token = world.ask, world.ada.jobs
+    at, unknown = {"job_id": "1"}, {"job_id": "77"}
+    ask("DELETE /v1/apps/{app_id}", "has-jobs", {"app_id": "1"}, token=token, status=409)
+    ask("DELETE /v1/jobs/{job_id}", "ok", at, token=token, status=204)
+    ask("DELETE /v1/jobs/{job_id}", "unknown", unknown, token=token, status=404)
+    ask("DELETE /v1/jobs", "ok", query="tags=run:two", token=token, status=204)
+    ask("DELETE /v1/jobs", "without-a-filter", token=token, status=422)
+    ask("DELETE /v1/sites/{site_id}", "of-somebody-else", {"site_id": "1"}, token=world.ben.jobs, status=404)
+    ask("DELETE /v1/sites/{site_id}", "ok", {"site_id": "1"}, token=token, status=204)
+
+
 CHAPTERS = [open_pages, client_tokens, login, identities, consents, errors, endpoints, activation, files, submissions,
-            outcomes, bookmarks, access, roles, guests, pause_rules, manager, timers]
+            outcomes, bookmarks, access, roles, guests, pause_rules, manager, timers, job_site, job_apps, jobs,
+            job_items, launchers, end_of_jobs]
 
 
 def overload(recorder: golden.Recorder):

@@ -41,6 +41,8 @@ OWN = {
     "GET /v0.10/submission_id", "GET /v0.10/task_list", "GET /v0.10/bookmark_list", "GET /jobs", "GET /jobs/",
     "GET /v0.10/endpoint_search", "GET /v0.10/endpoint_manager/monitored_endpoints",
     "GET /v0.10/endpoint_manager/task_list", "GET /v0.10/endpoint_manager/pause_rule_list",
+    "GET /v1/sites", "GET /v1/apps", "GET /v1/jobs", "GET /v1/transfers", "GET /v1/events", "GET /v1/sessions",
+    "GET /v1/batch-jobs",
 }
 
 
@@ -49,6 +51,7 @@ class RoutesTest(unittest.TestCase):
     def setUpClass(cls):
         cls.scratch = system.Scratch()
         cls.addClassCleanup(cls.scratch.__exit__)
+        cls.scratch.env["WHERRY_SERVE_SITE_DIRECTORY"] = str(cls.scratch.root / "sites")
         cls.service = served.Service(cls.scratch)
         cls.addClassCleanup(cls.service.stop)
         printed = cls.scratch.run("serve", "--print-routes")
@@ -77,7 +80,27 @@ class RoutesTest(unittest.TestCase):
         timer = timers("POST", "/v2/timer", {"timer": cls.timer}).json["timer"]["job_id"]
         cls.things = {"endpoint_id": cls.endpoint, "task_id": task, "bookmark_id": bookmark, "timer_id": timer,
                       "id": owner[0], "access_id": access, "role_id": role}
+        cls.make_jobs(owner)
         cls.owner, cls.directory = owner, directory
+
+    @classmethod
+    def make_jobs(cls, owner):
+        """A site with one of each kind. All are of the number 1, as whatever a route names by a number."""
+        call = served.Bearer(cls.service, cls.service.token(owner, served.JOBS))
+        settings = f"transfers:\n  transfer_locations:\n    lab: wherry://{cls.endpoint}\n"
+        slot = {"direction": "in", "local_path": "input"}
+        made = [
+            call("POST", "/v1/sites", {"name": "site-of-owner", "path": str(cls.scratch.root / "sites" / "one"),
+                                       "settings": settings}),
+            call("POST", "/v1/apps", {"site_id": 1, "name": "app-of-owner", "command": "true",
+                                      "transfers": {"input": slot}}),
+            call("POST", "/v1/jobs", [{"app_id": 1, "workdir": "job-of-owner", "transfers": {"input": "lab:/file"}}]),
+            call("POST", "/v1/sessions", {"site_id": 1, "holder": "session-of-owner"}),
+            call("POST", "/v1/batch-jobs", {"site_id": 1, "queue": "batch-job-of-owner"})]
+        for answer in made:
+            assert answer.status == 201, answer
+        for kind in ("site", "app", "job", "session", "batch-job"):
+            cls.things[kind] = f"{kind}-of-owner"
 
     def target(self, route) -> str:
         return re.sub(r"\{(\w+)\}", lambda found: self.things.get(found[1], "1"), route["pattern"])

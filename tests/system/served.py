@@ -19,6 +19,7 @@ import system
 
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 TIMERS = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer"
+JOBS = "urn:wherry:scope:jobs:all"
 AUTH = "openid profile email urn:globus:auth:scope:auth.globus.org:view_identity_set"
 TROUBLE = ("terminate called", "AddressSanitizer", "runtime error:", "internal error", "check failed")
 
