@@ -2,6 +2,7 @@
 // wherry site: where jobs run. What runs a site is in cmd_site_run.cc.
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "cli/commands.h"
@@ -11,6 +12,7 @@
 #include "cli/site_files.h"
 #include "cli/site_selector.h"
 #include "jobs/site_settings.h"
+#include "server/site_users.h"
 
 namespace wherry::cli {
 namespace {
@@ -144,6 +146,7 @@ Result<int> remove(Context& context, const Arguments& arguments) {
                       escape_bytes(site.name), jobs_text(open));
   }
   TRY(wherry->jobs().sites.remove(site.id));
+  TRY(server::SiteUsers(wherry->database(), system_clock()).remove_all(site.id));
   context.output().message("Removed",
                            fmt::format("Site '{}' with its apps and jobs is forgotten;"
                                        " the files in {} stay",
