@@ -331,6 +331,9 @@ Result<void> refuse_newer(const SchemaVersions& stored, const SchemaVersions& kn
   return {};
 }
 
+// What opening a session takes, about: SQLite parses the schema of all modules.
+constexpr auto kOpeningTime = std::chrono::milliseconds(1);
+
 class SqliteDatabase : public Database {
  public:
   explicit SqliteDatabase(const Options& options)
@@ -420,12 +423,15 @@ class SqliteDatabase : public Database {
   }
 
   // Sessions are opened when they are first needed: each parses the whole schema, and a short
-  // command seldom needs a second one.
+  // command seldom needs a second one. A reader that comes back while another would be opened is
+  // as soon there and costs nothing.
   Result<soci::session*> borrow_reader() {
     std::unique_lock lock(readers_mutex_);
+    const auto is_back = [this] { return !idle_readers_.empty(); };
     const auto may_open = [this] { return readers_.size() < options_.sessions; };
-    reader_returned_.wait(lock, [&] { return !idle_readers_.empty() || may_open(); });
-    if (idle_readers_.empty()) {
+    if (!readers_.empty()) reader_returned_.wait_for(lock, kOpeningTime, is_back);
+    reader_returned_.wait(lock, [&] { return is_back() || may_open(); });
+    if (!is_back()) {
       auto opened = open_session(options_, Purpose::kReading);
       if (!opened) {
         return Error{opened.error().code, opened.error().retry,
