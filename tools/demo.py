@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -25,8 +26,10 @@ class Demo:
         self.binary = binary
         self.instrument = scratch / "instrument"
         self.archive = scratch / "archive"
-        # Settings and state of its own: the user's stay untouched.
-        self.env = {**os.environ, "WHERRY_STATE_DIR": str(scratch / "state"),
+        # Settings and state of its own: the user's stay untouched, and a service that the shell is pointed at
+        # (`wherry serve --print-env`) is not asked.
+        self.env = {**{name: value for name, value in os.environ.items() if not name.startswith(("WHERRY_", "GLOBUS_"))},
+                    "WHERRY_STATE_DIR": str(scratch / "state"),
                     "WHERRY_SETTINGS": str(scratch / "settings.yml")}
 
     def wherry(self, *words: str) -> None:
@@ -138,9 +141,19 @@ def remove(scratch: pathlib.Path) -> None:
     shutil.rmtree(scratch)
 
 
+def make_scratch() -> pathlib.Path:
+    place = os.environ.get("TMPDIR", "/var/tmp")
+    try:
+        return pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-", dir=place))
+    except OSError as error:
+        raise SystemExit(f"demo: no scratch directory can be made in '{place}': {error.strerror}; set TMPDIR to a "
+                         "directory that you may write to") from None
+
+
 def main() -> int:
     binary, directories = sys.argv[1], [pathlib.Path(text) for text in sys.argv[2:]]
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
+    scratch = make_scratch()
     try:
         if not enough_room(directories, scratch):
             return 1

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import stat
 import subprocess
@@ -57,8 +58,10 @@ class Demo:
     def __init__(self, binary: str, scratch: pathlib.Path):
         self.binary, self.scratch = binary, scratch
         self.site, self.results = scratch / "site", scratch / "results"
-        # Settings and state of its own: the user's stay untouched.
-        self.env = {**os.environ, "WHERRY_STATE_DIR": str(scratch / "state"),
+        # Settings and state of its own: the user's stay untouched, and a service that the shell is pointed at
+        # (`wherry serve --print-env`) is not asked.
+        self.env = {**{name: value for name, value in os.environ.items() if not name.startswith(("WHERRY_", "GLOBUS_"))},
+                    "WHERRY_STATE_DIR": str(scratch / "state"),
                     "WHERRY_SETTINGS": str(scratch / "settings.yml")}
 
     def wherry(self, *words: str) -> None:
@@ -185,14 +188,36 @@ def show_log(demo: Demo) -> None:
         print(f"the end of {log}:\n{log.read_text(errors='replace')[-4000:]}", file=sys.stderr)
 
 
+def make_scratch() -> pathlib.Path:
+    place = os.environ.get("TMPDIR", "/var/tmp")
+    try:
+        return pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-jobs-", dir=place))
+    except OSError as error:
+        raise SystemExit(f"demo-jobs: no scratch directory can be made in '{place}': {error.strerror}; set TMPDIR to "
+                         "a directory that you may write to") from None
+
+
+def enough_room(jobs: list[Job], scratch: pathlib.Path) -> bool:
+    """For inputs, what they become and the results; and what Wherry keeps of each job."""
+    needed = sum(3 * job.source.stat().st_size + (64 << 10) for job in jobs)
+    free = shutil.disk_usage(scratch).free
+    if needed > free:
+        print(f"demo-jobs: needs {shown(needed)} in {scratch}, {shown(free)} are free; set TMPDIR or ask for fewer jobs",
+              file=sys.stderr)
+    return needed <= free
+
+
 def main() -> int:
     binary, count = sys.argv[1], int(sys.argv[2])
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-jobs-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
+    scratch = make_scratch()
     demo = Demo(binary, scratch)
     try:
+        jobs = choose(count)
+        if not enough_room(jobs, scratch):
+            return 1
         print(f"== a site with two apps; inputs come from {ROOT}, results go to {demo.results}", flush=True)
         demo.prepare()
-        jobs = choose(count)
         print(f"== {len(jobs)} jobs over real files, submitted at once", flush=True)
         begun = time.monotonic()
         demo.create(jobs)

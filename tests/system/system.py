@@ -35,7 +35,9 @@ class Scratch:
     def __init__(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="wherry-system-", dir=os.environ.get("TMPDIR", "/var/tmp")))
         self.state = self.root / "state"
-        self.env = {**os.environ, "WHERRY_STATE_DIR": str(self.state),
+        # A service that the developer's shell is pointed at is not asked.
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("WHERRY_", "GLOBUS_"))}
+        self.env = {**own, "WHERRY_STATE_DIR": str(self.state),
                     "WHERRY_SETTINGS": str(self.root / "settings.yml")}
 
     def __enter__(self):
