@@ -238,6 +238,61 @@ def check_links(tree: Tree) -> Iterator[Finding]:
                 yield Finding(path, line_of(text, match.start()), f"link to '{target}', which does not exist")
 
 
+def known_commands(reference: str) -> dict[str, set[str]]:
+    """Each command of docs/reference/cli.md with the options that it takes."""
+    option = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
+    row = re.compile(r"^\| `(-[^`]*)` \|([^\n]*)", re.M)
+
+    def options_of(text: str) -> set[str]:
+        found = set()
+        for match in row.finditer(text):
+            found.update(option.findall(match.group(1)))
+            found.update(re.findall(r"The same as (--[\w-]+)\.", match.group(2)))
+        return found
+
+    common, *sections = re.split(r"^### wherry ", reference, flags=re.M)
+    return {section.partition("\n")[0]: options_of(section) | options_of(common) for section in sections}
+
+
+def wrong_words(line: str, commands: dict[str, set[str]]) -> str:
+    """What is wrong with a command line that begins with 'wherry'; empty if nothing is, or if it names no command."""
+    words = re.split(r"\s+", re.sub(r"'[^']*'|\"[^\"]*\"", "x", line.partition("#")[0]).strip())[1:]
+    while words and words[0].startswith("--"):  # options may stand before the command; these take a value
+        words = words[2:] if words[0] in ("--format", "--service", "--state-dir", "--set", "--log-level") else words[1:]
+    nouns = {name[:at] for name in commands for at in range(len(name) + 1) if name[at:at + 1] in (" ", "")}
+    name = ""
+    while words and re.fullmatch(r"[a-z][a-z-]*", words[0]) and name not in commands:
+        name = f"{name} {words.pop(0)}".strip()
+        if name not in nouns:
+            return f"there is no command 'wherry {name}'"
+    if name not in commands:
+        return ""  # `wherry sync`, as a name for all of its commands
+    for word in words:
+        if word in ("|", "||", "&&", ";", "--"):
+            break
+        flag = re.match(r"--?[A-Za-z][\w-]*", word)
+        if flag and flag.group(0) not in commands[name] and flag.group(0)[:2] not in commands[name]:
+            return f"'wherry {name}' has no option '{flag.group(0)}'"
+    return ""
+
+
+def check_commands(tree: Tree) -> Iterator[Finding]:
+    """Command lines of documents and messages name commands and options that there are."""
+    commands = known_commands(tree.files.get("docs/reference/cli.md", ""))
+    in_backticks = re.compile(r"`(wherry [^`]*)`")
+    in_block = re.compile(r"^(?:    )?(wherry (?:[^\n\\]|\\\n)*)", re.M)
+    in_message = re.compile(r"[:;] (wherry [a-z][a-z -]*)")
+    for path, text in tree.matching(r"\.md$|^src/.*\.(cc|h)$"):
+        # Messages are split over literals, comments over lines; each stands for a space or nothing.
+        joined = re.sub(r'"\s*\n\s*"', lambda match: "\0" * len(match.group(0)), text)
+        joined = re.sub(r"\n\s*//", lambda match: " " + "\0" * (len(match.group(0)) - 1), joined)
+        for pattern in (in_backticks, in_block if path.endswith(".md") else in_message):
+            for match in pattern.finditer(joined):
+                line = re.sub(r"\\\n", " ", match.group(1).replace("\0", ""))
+                if wrong := wrong_words(line, commands):
+                    yield Finding(path, line_of(text, match.start()), wrong)
+
+
 def normalized(path: pathlib.PurePosixPath) -> str:
     parts: list[str] = []
     for part in path.parts:
@@ -307,7 +362,7 @@ def check_compatibility(table: str) -> Iterator[Finding]:
         yield Finding(page, 0, f"has no row for the route {name}: say how it compares with the contract")
 
 
-CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links]
+CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links, check_commands]
 
 
 def main() -> int:

@@ -157,5 +157,42 @@ class Lengths(TidyTest):
         self.assert_one(tidy.note_lengths, "701 lines")
 
 
+class Commands(TidyTest):
+    REFERENCE = """\
+| `-F, --format FORM` | How. |
+
+### wherry site sync
+
+| `SITE` | Which. |
+
+### wherry job create
+
+| `-s, --stage SLOT=PLACE` | Where. The same as --stage-data. |
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.write("docs/reference/cli.md", self.REFERENCE)
+
+    def test_a_document_names_commands_and_options_that_there_are(self):
+        self.write("docs/a.md", "`wherry site sync` or\n\n    wherry job create -F json --stage a=b \\\n"
+                                "        --stage-data c=d   # --or not\n\n`wherry site`, `wherry --format json job create`\n")
+        self.assert_none(tidy.check_commands)
+
+    def test_a_command_that_is_not_there_is_found(self):
+        self.write("docs/a.md", "First\n`wherry site list`.\n")
+        self.assert_one(tidy.check_commands, "docs/a.md:2", "wherry site list")
+
+    def test_an_option_that_is_not_there_is_found(self):
+        self.write("docs/a.md", "    wherry job create \\\n        --stag a=b\n")
+        self.assert_one(tidy.check_commands, "docs/a.md:1", "'wherry job create' has no option '--stag'")
+
+    def test_a_message_that_is_split_over_literals_is_read_as_one(self):
+        self.write("src/cli/a.cc", 'say("first:\\n"\n    " see `wherry site"\n    " lst`");\nsay("then: wherry job");\n'
+                                   'say("do this: wherry jobs create");\n')
+        found = self.found(tidy.check_commands)
+        self.assertEqual([text.partition(": ")[0] for text in found], ["src/cli/a.cc:2", "src/cli/a.cc:5"], found)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -500,7 +500,7 @@ std::span<const Command> job_commands() {
        .options = create_options(),
        .handler = create,
        .examples = {"wherry job create -w run42/a -a compress --tag run=42 -p level=9"
-                    " -s input=lab:/run42/a.tif -s output=archive:/run42/a.tif.gz",
+                    " -s input=lab:/run42/a.tif -s result=archive:/run42/a.tif.gz",
                     "wherry job create --batch jobs.csv --site beamline"}},
       {.name = "job ls",
        .summary = "List jobs; with -v, all about them.",

@@ -21,8 +21,8 @@ Result<std::string> identity_of(app::Wherry& wherry, const std::string& text) {
   if (client) return client->id;
   if (client.error().code != Code::kNotFound) return client.error();
   return make_error(Code::kNotFound,
-                    "'{}' is no user and no client of the service: see `wherry user ls` and"
-                    " `wherry client ls`",
+                    "'{}' is no user and no client of the service: see `wherry user list` and"
+                    " `wherry client list`",
                     escape_bytes(text));
 }
 
