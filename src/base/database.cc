@@ -29,14 +29,14 @@ constexpr std::string_view kInMemory = ":memory:";
 // occupy the disk for ever.
 constexpr std::string_view kWalSizeLimit = "67108864";
 
-struct Meaning {
+struct SqliteMeaning {
   Code code;
   Retry retry;
   std::string_view advice;
 };
 
 // The one place that turns SQLite's result codes (its page "Result and Error Codes") into ours.
-Meaning meaning_of(int sqlite_result) {
+SqliteMeaning meaning_of_sqlite(int sqlite_result) {
   switch (sqlite_result & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -69,7 +69,7 @@ Meaning meaning_of(int sqlite_result) {
 }
 
 Error sqlite_error(int sqlite_result, std::string_view message, const std::string& path) {
-  const Meaning meaning = meaning_of(sqlite_result);
+  const SqliteMeaning meaning = meaning_of_sqlite(sqlite_result);
   return Error{meaning.code, meaning.retry,
                fmt::format("database '{}': {}{}", escape_bytes(path), message, meaning.advice)};
 }

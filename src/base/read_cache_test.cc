@@ -9,14 +9,14 @@
 namespace wherry {
 namespace {
 
-constexpr Migration kNotes[] = {{"notes", 1, "create table note (text text not null);"}};
+constexpr Migration kOneNoteTable[] = {{"notes", 1, "create table note (text text not null);"}};
 
 class ReadCacheTest : public testing::TestWithParam<const char*> {
  protected:
   ReadCacheTest() {
     database_ =
         Database::open({.path = *GetParam() != 0 ? GetParam() : scratch_.file("a.db")}).value();
-    database_->migrate(kNotes).value();
+    database_->migrate(kOneNoteTable).value();
   }
   void write(const std::string& text) {
     database_

@@ -7,6 +7,8 @@
 #include <optional>
 #include <span>
 
+#include "base/text.h"
+
 namespace wherry {
 namespace {
 
@@ -44,14 +46,6 @@ constexpr Unit kTimeUnits[] = {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 // Takes what matches off the front of `text`.
 template <class Matches>

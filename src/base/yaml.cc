@@ -133,7 +133,7 @@ Result<double> parse_number(std::string_view text) {
   return make_error(Code::kInvalid, "'{}' is no number", escape_bytes(text));
 }
 
-Result<std::int64_t> parse_integer(std::string_view text) {
+Result<std::int64_t> parse_whole_number(std::string_view text) {
   std::int64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size()) return value;
@@ -189,7 +189,7 @@ Result<std::string> YamlNode::as_text() const {
 }
 
 Result<std::int64_t> YamlNode::as_integer(std::int64_t minimum, std::int64_t maximum) const {
-  TRY_ASSIGN(const std::int64_t value, scalar(*this, parse_integer));
+  TRY_ASSIGN(const std::int64_t value, scalar(*this, parse_whole_number));
   if (value < minimum) return wrong(fmt::format("{} is less than the minimum, {}", value, minimum));
   if (value > maximum) return wrong(fmt::format("{} is more than the maximum, {}", value, maximum));
   return value;
