@@ -147,7 +147,7 @@ class DecoratedTemporary : public TemporaryFile {
 
 namespace {
 
-DecoratedTemporary& ours(TemporaryFile& file) {
+DecoratedTemporary& decorated(TemporaryFile& file) {
   auto* temporary = dynamic_cast<DecoratedTemporary*>(&file);
   CHECK(temporary != nullptr);
   return *temporary;
@@ -190,12 +190,12 @@ Result<std::unique_ptr<TemporaryFile>> Decorator::create_temporary(const CreateT
 Result<void> Decorator::flush(std::span<TemporaryFile* const> files) {
   std::vector<TemporaryFile*> inner;
   inner.reserve(files.size());
-  for (TemporaryFile* file : files) inner.push_back(&ours(*file).inner());
+  for (TemporaryFile* file : files) inner.push_back(&decorated(*file).inner());
   return run({.operation = Operation::kFlush}, [&] { return inner_.flush(inner); });
 }
 
 Result<void> Decorator::commit(TemporaryFile& file) {
-  DecoratedTemporary& temporary = ours(file);
+  DecoratedTemporary& temporary = decorated(file);
   return run({.operation = Operation::kCommit}, [&]() -> Result<void> {
     TRY(inner_.commit(temporary.inner()));
     temporary.set_committed();
@@ -247,7 +247,7 @@ Result<std::string> Decorator::checksum(const RelPath& path, HashAlgorithm algor
 
 Result<void> Decorator::clone_from(Storage& source, const RelPath& path, TemporaryFile& file) {
   return run({.operation = Operation::kCloneFrom},
-             [&] { return inner_.clone_from(source, path, ours(file).inner()); });
+             [&] { return inner_.clone_from(source, path, decorated(file).inner()); });
 }
 
 }  // namespace wherry::storage

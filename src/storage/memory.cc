@@ -173,7 +173,7 @@ class MemoryTemporary : public TemporaryFile {
   State state_ = State::kWriting;
 };
 
-MemoryTemporary& ours(TemporaryFile& file) {
+MemoryTemporary& memory_temporary(TemporaryFile& file) {
   auto* temporary = dynamic_cast<MemoryTemporary*>(&file);
   CHECK(temporary != nullptr);
   return *temporary;
@@ -252,7 +252,7 @@ Result<std::unique_ptr<TemporaryFile>> MemoryStorage::create_temporary(
 Result<void> MemoryStorage::flush(std::span<TemporaryFile* const> files) {
   const std::lock_guard lock(mutex_);
   for (TemporaryFile* file : files) {
-    MemoryTemporary& temporary = ours(*file);
+    MemoryTemporary& temporary = memory_temporary(*file);
     TRY(temporary.check_alive("flush"));
     CHECK(temporary.state_ == MemoryTemporary::State::kFinished);
     MemoryNode& node = *temporary.node_;
@@ -263,7 +263,7 @@ Result<void> MemoryStorage::flush(std::span<TemporaryFile* const> files) {
 
 Result<void> MemoryStorage::commit(TemporaryFile& file) {
   const std::lock_guard lock(mutex_);
-  MemoryTemporary& temporary = ours(file);
+  MemoryTemporary& temporary = memory_temporary(file);
   TRY(temporary.check_alive("commit"));
   CHECK(temporary.state_ == MemoryTemporary::State::kFinished);
   MemoryNode& directory = *temporary.directory_;
@@ -401,7 +401,7 @@ Result<void> MemoryStorage::clone_from(Storage& source, const RelPath& path, Tem
     content = std::make_shared<MemoryContent>(*node->content);  // never shared under two locks
   }
   const std::lock_guard lock(mutex_);
-  MemoryTemporary& temporary = ours(file);
+  MemoryTemporary& temporary = memory_temporary(file);
   TRY(temporary.check_alive("clone"));
   TRY(check_space(content->stored(), temporary.target_));
   temporary.node_->content = std::move(content);

@@ -5,11 +5,12 @@
 #include <cstring>
 #include <set>
 
+#include "storage/symlink_walk.h"
+
 namespace wherry::storage {
 namespace {
 
 constexpr ByteCount kBlock = 4096;
-constexpr int kMaxSymlinks = 40;
 
 // Calls `visit(number, begin in block, count)` for each block that the range touches.
 template <class Visitor>
@@ -21,18 +22,6 @@ void for_each_block(ByteCount offset, ByteCount size, Visitor visit) {
     offset += count;
     size -= count;
   }
-}
-
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = std::min(text.find('/', begin), text.size());
-    const std::string_view part = text.substr(begin, end - begin);
-    if (!part.empty() && part != ".") parts.emplace_back(part);
-    begin = end + 1;
-  }
-  return parts;
 }
 
 }  // namespace
@@ -130,7 +119,7 @@ MemoryTree::MemoryTree(const Clock& clock)
     : clock_(clock), root_(make_node(EntryType::kDirectory, 0755)) {}
 
 Result<MemoryTree::Place> MemoryTree::find(const RelPath& path, Storage::Follow last) const {
-  const std::vector<std::string> start = split(path.text());
+  const std::vector<std::string> start = path_components(path.text());
   std::deque<std::string> left(start.begin(), start.end());
   std::vector<MemoryNodePointer> above = {root_};
   int symlinks = 0;
@@ -154,7 +143,7 @@ Result<MemoryTree::Place> MemoryTree::find(const RelPath& path, Storage::Follow 
         return memory_error(Code::kInvalid, "open", path, "too many levels of symbolic links");
       if (node->symlink_target.starts_with('/'))
         return memory_error(Code::kDenied, "open", path, "a symlink in it leaves the storage");
-      const std::vector<std::string> parts = split(node->symlink_target);
+      const std::vector<std::string> parts = path_components(node->symlink_target);
       left.insert(left.begin(), parts.begin(), parts.end());
       continue;
     }

@@ -143,7 +143,7 @@ class PosixStorage : public Storage {
 };
 
 // The engine hands back only what create_temporary() gave it.
-PosixTemporary& ours(TemporaryFile& file) {
+PosixTemporary& posix_temporary(TemporaryFile& file) {
   auto* temporary = dynamic_cast<PosixTemporary*>(&file);
   CHECK(temporary != nullptr);
   return *temporary;
@@ -243,7 +243,7 @@ Result<void> PosixStorage::flush(std::span<TemporaryFile* const> files) {
   const bool singly = files.size() <= kFlushSingly;
   std::set<FileSystem*> whole;
   for (TemporaryFile* file : files) {
-    PosixTemporary& temporary = ours(*file);
+    PosixTemporary& temporary = posix_temporary(*file);
     FileSystem& file_system = temporary.file_system();
     if (singly || !file_system.fd) {
       auto flushed = temporary.flush();
@@ -254,7 +254,7 @@ Result<void> PosixStorage::flush(std::span<TemporaryFile* const> files) {
     whole.insert(&file_system);
   }
   for (FileSystem* file_system : whole) TRY(file_system->flush());
-  for (TemporaryFile* file : files) TRY(ours(*file).check_not_lost());
+  for (TemporaryFile* file : files) TRY(posix_temporary(*file).check_not_lost());
   return check_directories(files);
 }
 
@@ -262,13 +262,13 @@ Result<void> PosixStorage::flush(std::span<TemporaryFile* const> files) {
 Result<void> PosixStorage::check_directories(std::span<TemporaryFile* const> files) {
   std::set<OpenDirectory*> checked;
   for (TemporaryFile* file : files) {
-    TRY_ASSIGN(const auto directory, ours(*file).directory());
+    TRY_ASSIGN(const auto directory, posix_temporary(*file).directory());
     if (checked.insert(directory.get()).second) TRY(directories_.check_still_there(*directory));
   }
   return {};
 }
 
-Result<void> PosixStorage::commit(TemporaryFile& file) { return ours(file).commit(); }
+Result<void> PosixStorage::commit(TemporaryFile& file) { return posix_temporary(file).commit(); }
 
 Result<void> PosixStorage::flush_directories(std::span<const RelPath> directories) {
   return directories_.flush(directories);
@@ -417,7 +417,7 @@ Result<void> PosixStorage::clone_from(Storage& source, const RelPath& path, Temp
   if (posix == nullptr) return Storage::clone_from(source, path, file);
   struct stat status;
   TRY_ASSIGN(const UniqueFd fd, posix->open_file(path, status));
-  return ours(file).clone_from(fd.get(), path);
+  return posix_temporary(file).clone_from(fd.get(), path);
 }
 
 }  // namespace

@@ -13,10 +13,11 @@
 #include <deque>
 #include <optional>
 
+#include "storage/symlink_walk.h"
+
 namespace wherry::storage {
 namespace {
 
-constexpr int kMaxSymlinks = 40;  // as the kernel's own bound (path_resolution(7))
 // openat2 gives EAGAIN when something was renamed anywhere while it walked a "..".
 constexpr int kRaceAttempts = 32;
 
@@ -31,18 +32,6 @@ int openat2(int directory, const std::string& path, int flags, int resolve) {
     if (errno == EINTR || (errno == EAGAIN && attempt < kRaceAttempts)) continue;
     return -1;
   }
-}
-
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = std::min(text.find('/', begin), text.size());
-    const std::string_view part = text.substr(begin, end - begin);
-    if (!part.empty() && part != ".") parts.emplace_back(part);
-    begin = end + 1;
-  }
-  return parts;
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -79,7 +68,7 @@ std::string absolute(const std::string& directory) {
     path = std::string(here != nullptr ? here : "") + '/' + path;
     std::free(here);  // NOLINT: getcwd allocates with malloc
   }
-  return '/' + join(split(path));
+  return '/' + join(path_components(path));
 }
 
 }  // namespace
@@ -202,7 +191,7 @@ Result<UniqueFd> PosixRoot::open_resolved(const RelPath& path, int flags) const 
 // The path without symlinks to which `path` leads. Only a hint, as others may change the tree
 // meanwhile: the caller opens it with RESOLVE_NO_SYMLINKS.
 Result<std::string> PosixRoot::resolve(const RelPath& path, Storage::Follow last) const {
-  const std::vector<std::string> start = split(path.text());
+  const std::vector<std::string> start = path_components(path.text());
   std::deque<std::string> left(start.begin(), start.end());
   std::vector<std::string> done;
   std::string via = path.text();
@@ -249,9 +238,9 @@ Result<std::string> PosixRoot::resolve(const RelPath& path, Storage::Follow last
 Result<std::vector<std::string>> PosixRoot::components_of_link(const RelPath& path,
                                                                const std::string& link,
                                                                const std::string& target) const {
-  if (!target.starts_with('/')) return split(target);
+  if (!target.starts_with('/')) return path_components(target);
   for (const std::string& root : {directory_, given_directory_}) {
-    if (const auto inside = below(target, root)) return split(*inside);
+    if (const auto inside = below(target, root)) return path_components(*inside);
   }
   return leaves_root(path, link, target);
 }
