@@ -4,6 +4,7 @@
 #include <soci/soci.h>
 
 #include "base/path.h"
+#include "base/text.h"
 
 namespace wherry::endpoints {
 namespace {
@@ -11,22 +12,14 @@ namespace {
 constexpr std::size_t kMaxName = 128;
 constexpr std::size_t kMaxPath = 4096;
 
-constexpr Migration kMigrations[] = {
+constexpr Migration kBookmarkMigrations[] = {
     {"bookmark", 1,
      "create table bookmark ("
      " id text primary key, owner text not null, name text not null, endpoint text not null,"
      " path text not null, created integer not null, unique (owner, name)) strict;"},
 };
 
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return low;
-}
-
-Result<void> check_name(const std::string& name) {
+Result<void> check_bookmark_name(const std::string& name) {
   const auto refuse = [&](std::string_view why) {
     return make_error(Code::kInvalid, "bookmark name '{}' {}", escape_bytes(name), why);
   };
@@ -62,7 +55,7 @@ std::vector<Bookmark> load(soci::session& sql, std::string_view condition, const
 }
 
 Result<Bookmark> load_one(soci::session& sql, const std::string& owner, std::string_view id) {
-  std::vector<Bookmark> found = load(sql, "id = :key", owner, lower(id));
+  std::vector<Bookmark> found = load(sql, "id = :key", owner, lower_case(id));
   if (found.empty()) return make_error(Code::kNotFound, "no bookmark '{}'", escape_bytes(id));
   return std::move(found.front());
 }
@@ -74,10 +67,10 @@ Result<void> check_free(soci::session& sql, const std::string& owner, const std:
 
 }  // namespace
 
-std::span<const Migration> bookmark_migrations() { return kMigrations; }
+std::span<const Migration> bookmark_migrations() { return kBookmarkMigrations; }
 
 Result<Bookmark> Bookmarks::create(const std::string& owner, const NewBookmark& request) {
-  TRY(check_name(request.name));
+  TRY(check_bookmark_name(request.name));
   TRY(check_path(request.path));
   const Bookmark bookmark{.id = new_uuid(parts_.random),
                           .owner = owner,
@@ -120,7 +113,7 @@ Result<std::vector<Bookmark>> Bookmarks::list(const std::string& owner) {
 
 Result<Bookmark> Bookmarks::rename(const std::string& owner, std::string_view id,
                                    const std::string& name) {
-  TRY(check_name(name));
+  TRY(check_bookmark_name(name));
   return parts_.database.write([&](soci::session& sql) -> Result<Bookmark> {
     TRY_ASSIGN(Bookmark bookmark, load_one(sql, owner, id));
     if (bookmark.name == name) return bookmark;

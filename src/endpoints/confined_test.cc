@@ -10,6 +10,7 @@
 #include "base/scratch_directory.h"
 #include "endpoints/endpoint_fixture.h"
 #include "endpoints/quota.h"
+#include "endpoints/test_people.h"
 
 namespace wherry::endpoints {
 namespace {
@@ -18,11 +19,7 @@ namespace fs = std::filesystem;
 using storage::Replace;
 using storage::Storage;
 
-constexpr const char* kAda = "aaaaaaaa-0000-4000-8000-000000000001";
-constexpr const char* kBen = "bbbbbbbb-0000-4000-8000-000000000002";
 constexpr const char* kCat = "cccccccc-0000-4000-8000-000000000003";
-
-RelPath path(std::string_view text) { return RelPath::parse(text).value(); }
 
 // An endpoint of Ada's with <root>/in/deep, <root>/other and a file in each.
 class Confined : public EndpointFixture {

@@ -3,15 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "endpoints/test_people.h"
+
 namespace wherry::endpoints {
 namespace {
 
-constexpr const char* kAda = "aaaaaaaa-0000-4000-8000-000000000001";
-constexpr const char* kBen = "bbbbbbbb-0000-4000-8000-000000000002";
-constexpr const char* kGroup = "99999999-0000-4000-8000-000000000009";
 const TimePoint kNow{std::chrono::hours(1000)};
-
-RelPath path(std::string_view text) { return RelPath::parse(text).value(); }
 
 Endpoint owned_by(std::string owner) {
   Endpoint endpoint;

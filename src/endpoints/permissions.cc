@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "base/text.h"
 #include "base/thread_annotations.h"
 #include "endpoints/confined.h"
 
@@ -114,12 +115,6 @@ Result<Role> load_role(soci::session& sql, const EndpointId& endpoint, const std
   TRY_ASSIGN(const std::vector<Role> found, fetch(statement, row, to_role));
   if (found.empty()) return make_error(Code::kNotFound, "no role '{}'", escape_bytes(id));
   return found.front();
-}
-
-std::string lower_case(std::string_view id) {
-  std::string text(id);
-  for (char& c : text) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
 }
 
 Result<void> check_principal(std::string& principal, bool is_named) {

@@ -4,13 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "endpoints/endpoint_fixture.h"
+#include "endpoints/test_people.h"
 
 namespace wherry::endpoints {
 namespace {
-
-constexpr const char* kAda = "aaaaaaaa-0000-4000-8000-000000000001";
-constexpr const char* kBen = "bbbbbbbb-0000-4000-8000-000000000002";
-constexpr const char* kGroup = "99999999-0000-4000-8000-000000000009";
 
 class PermissionsTest : public EndpointFixture {
  protected:
