@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/text.h"
+
 namespace wherry::engine {
 
 using storage::Attributes;
@@ -29,12 +31,6 @@ constexpr std::uint32_t kPreservedModeBits = 0777;
 bool unchanged(const Attributes& before, const Attributes& after, bool has_inodes) {
   return before.size == after.size && before.mtime == after.mtime &&
          (!has_inodes || (before.ctime == after.ctime && before.inode == after.inode));
-}
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
 }
 
 void update_with_zeros(Hasher& hasher, ByteCount count) {
@@ -276,7 +272,8 @@ wherry::Result<void> FileCopier::verify(TemporaryFile& file, ByteCount begin, By
 
 wherry::Result<void> FileCopier::check_item_checksum(const Operation& operation,
                                                      const Content& content) {
-  if (!operation.checksum || lower(operation.checksum->digest) == content.item_checksum) return {};
+  if (!operation.checksum || lower_case(operation.checksum->digest) == content.item_checksum)
+    return {};
   side_ = Side::kSource;
   failed_checksum_of_item_ = true;
   return make_error(Code::kCorrupt, "'{}': the {} checksum is {}, but the request says {}",

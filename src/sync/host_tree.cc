@@ -33,7 +33,7 @@ int open_at(int directory, const char* path, std::uint64_t flags, std::uint64_t 
   return static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how));
 }
 
-std::int64_t to_ns(const struct statx_timestamp& time) {
+std::int64_t ns_of(const struct statx_timestamp& time) {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
@@ -48,8 +48,8 @@ catalog::Observation observe(const struct statx& status) {
   seen.type = type_of(status.stx_mode);
   seen.mode = status.stx_mode & 07777u;
   seen.size = status.stx_size;
-  seen.mtime_ns = to_ns(status.stx_mtime);
-  seen.ctime_ns = to_ns(status.stx_ctime);
+  seen.mtime_ns = ns_of(status.stx_mtime);
+  seen.ctime_ns = ns_of(status.stx_ctime);
   seen.inode = status.stx_ino;
   return seen;
 }

@@ -44,7 +44,7 @@ constexpr Migration kMigrations[] = {
 
 constexpr std::size_t kHistoryRows = 1000;  // kept of each sync
 
-long long to_ns(TimePoint time) { return time.time_since_epoch().count(); }
+long long stored_ns(TimePoint time) { return time.time_since_epoch().count(); }
 TimePoint from_ns(long long ns) { return TimePoint(Duration(ns)); }
 
 // --- Counts as "added=3 modified=1": one column that later versions can extend. ---
@@ -189,7 +189,7 @@ Row to_row(const SyncDefinition& d) {
   row.settle = d.settle.count();
   row.batch_size = static_cast<long long>(d.batch_size);
   row.full_every = d.full_every.count();
-  row.created = to_ns(d.created);
+  row.created = stored_ns(d.created);
   row.max_delete = d.max_delete;
   row.verify = d.verify == engine::Verify::kChecksum ? 1 : 0;
   row.mtime = d.preserve_mtime ? 1 : 0;
@@ -424,7 +424,7 @@ Result<std::vector<SyncDefinition>> Store::list() {
 Result<std::uint64_t> Store::begin_pass(std::string_view sync, const PassRecord& record) {
   const std::string key(sync);
   return database_.write([&](soci::session& sql) -> Result<std::uint64_t> {
-    const long long started = to_ns(record.report.started);
+    const long long started = stored_ns(record.report.started);
     sql << "update sync_pass set ended_ns = :now, outcome = 'failed',"
            " message = 'the process that ran it died before anything was sent'"
            " where sync = :sync and ended_ns = 0",
@@ -453,7 +453,7 @@ Result<void> Store::end_pass(std::string_view sync, const PassRecord& record,
   return database_.write([&](soci::session& sql) -> Result<void> {
     const PassReport& report = record.report;
     const auto number = static_cast<long long>(report.number);
-    const long long ended = to_ns(record.ended.value_or(report.started));
+    const long long ended = stored_ns(record.ended.value_or(report.started));
     const int resumed = report.resumed ? 1 : 0;
     const std::string outcome(to_string(report.end));
     const std::string counts = format_counts(report.counts);
@@ -471,7 +471,7 @@ Result<void> Store::end_pass(std::string_view sync, const PassRecord& record,
     }
     for (const Failure& failure : failed) {
       const std::string escaped = escape_bytes(failure.path);
-      const long long next_try = to_ns(failure.next_try);
+      const long long next_try = stored_ns(failure.next_try);
       sql << "insert or replace into sync_failure (sync, path, attempts, next_try_ns, message)"
              " values (:sync, :path, :attempts, :next, :message)",
           soci::use(key), soci::use(escaped), soci::use(failure.attempts), soci::use(next_try),

@@ -42,7 +42,8 @@ HeldHere& held_here() {
   return held;
 }
 
-std::optional<Holder> find(soci::session& sql, const std::string& kind, const std::string& id) {
+std::optional<Holder> find_claim(soci::session& sql, const std::string& kind,
+                                 const std::string& id) {
   Holder holder;
   long long pid = 0, start_time = 0, since = 0;
   sql << "select pid, host, boot_id, start_time, since, serial from claim"
@@ -143,7 +144,7 @@ Result<Claim> Claims::acquire(std::string_view kind, std::string_view id, const 
       database_, std::string(kind), std::string(id), this_process(), held_here().add()});
   const Holder mine{state->process, clock_.now(), state->serial};
   TRY(database_.write([&](soci::session& sql) -> Result<void> {
-    const auto holder = find(sql, state->kind, state->id);
+    const auto holder = find_claim(sql, state->kind, state->id);
     if (holder && is_live(*holder)) return held_error(kind, id, *holder);
     replace(sql, state->kind, state->id, mine);
     return also ? also(sql) : Result<void>();
@@ -154,7 +155,7 @@ Result<Claim> Claims::acquire(std::string_view kind, std::string_view id, const 
 Result<void> Claims::take_from_other_host(std::string_view kind, std::string_view id) {
   const std::string of_kind(kind), name(id);
   return database_.write([&](soci::session& sql) -> Result<void> {
-    const auto holder = find(sql, of_kind, name);
+    const auto holder = find_claim(sql, of_kind, name);
     if (!holder || !is_live(*holder)) return {};
     if (is_of_this_host(*holder)) return held_error(kind, id, *holder);
     log_warning("the claim on {} '{}' is taken from {}", kind, id, describe(*holder));
@@ -165,7 +166,7 @@ Result<void> Claims::take_from_other_host(std::string_view kind, std::string_vie
 
 Result<std::optional<Holder>> Claims::holder(std::string_view kind, std::string_view id) {
   const auto read = [&](soci::session& sql) -> Result<std::optional<Holder>> {
-    return find(sql, std::string(kind), std::string(id));
+    return find_claim(sql, std::string(kind), std::string(id));
   };
   TRY_ASSIGN(std::optional<Holder> holder, database_.read(read));
   if (holder && !is_live(*holder)) holder.reset();

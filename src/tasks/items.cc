@@ -11,7 +11,7 @@
 namespace wherry::tasks {
 namespace {
 
-constexpr std::size_t kRowsAtOnce = 1000;
+constexpr std::size_t kItemsAtOnce = 1000;
 
 // Of the column `flags`.
 constexpr int kIsSymlink = 1;
@@ -46,9 +46,9 @@ void fill(ItemColumns& rows, const engine::DeleteItem& item) {
 
 template <class Item>
 void insert_all(soci::session& sql, TaskKey task, std::span<const Item> items) {
-  for (std::size_t begin = 0; begin < items.size(); begin += kRowsAtOnce) {
+  for (std::size_t begin = 0; begin < items.size(); begin += kItemsAtOnce) {
     ItemColumns rows;
-    const std::size_t end = std::min(begin + kRowsAtOnce, items.size());
+    const std::size_t end = std::min(begin + kItemsAtOnce, items.size());
     rows.task.assign(end - begin, task);
     for (std::size_t i = begin; i < end; ++i) {
       rows.ordinal.push_back(static_cast<long long>(i));
@@ -112,7 +112,7 @@ class StoredItems : public engine::ItemSource<Item> {
   Result<void> load_page() {
     const auto read = [&](soci::session& sql) -> Result<void> {
       ItemRow row;
-      const auto limit = static_cast<long long>(kRowsAtOnce);
+      const auto limit = static_cast<long long>(kItemsAtOnce);
       soci::statement statement =
           (sql.prepare << "select ordinal, source, target, flags, checksum from item"
                           " where task = :task and ordinal > :last order by ordinal limit :limit",
@@ -129,7 +129,7 @@ class StoredItems : public engine::ItemSource<Item> {
       return {};
     };
     TRY(database_.read(read), "read the items of the task");
-    at_end_ = page_.size() < kRowsAtOnce;
+    at_end_ = page_.size() < kItemsAtOnce;
     if (!page_.empty()) last_ = static_cast<long long>(page_.back().ordinal);
     return {};
   }

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "base/thread_annotations.h"
 #include "base/worker_pool.h"
 #include "endpoints/permissions.h"
@@ -34,11 +35,6 @@ constexpr Duration kPurgeInterval = std::chrono::hours(1);
 constexpr Duration kIdle = std::chrono::hours(24);  // until woken
 // A task whose run the database failed is not begun again before this.
 constexpr Duration kPauseAfterError = std::chrono::seconds(10);
-
-SubmissionId lower_case(SubmissionId id) {
-  for (char& c : id) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-  return id;
-}
 
 const EndpointId& written_endpoint(const Task& task) {
   return task.type == TaskType::kDelete ? task.source_endpoint : task.target_endpoint;

@@ -23,8 +23,8 @@ Error unknown_task(const TaskId& id) {
   return make_error(Code::kNotFound, "no task '{}'; `wherry task list` shows them", id);
 }
 
-std::optional<TaskId> find(soci::session& sql, const std::string& owner,
-                           const SubmissionId& submission_id) {
+std::optional<TaskId> task_submitted_as(soci::session& sql, const std::string& owner,
+                                        const SubmissionId& submission_id) {
   TaskId id;
   sql << "select id from task where owner = :owner and submission_id = :submission",
       soci::use(owner), soci::use(submission_id), soci::into(id);
@@ -255,7 +255,7 @@ Store::Store(Database& database, Clock& clock)
 Result<std::optional<TaskId>> Store::find_submission(const std::string& owner,
                                                      const SubmissionId& submission_id) {
   return database_.read([&](soci::session& sql) -> Result<std::optional<TaskId>> {
-    return find(sql, owner, submission_id);
+    return task_submitted_as(sql, owner, submission_id);
   });
 }
 
@@ -263,7 +263,7 @@ template <class Item>
 Result<Submitted> Store::add_task(const Task& task, std::span<const Item> items) {
   CHECK(task.state == TaskState::kActive);
   const auto insert = [&](soci::session& sql) -> Result<Submitted> {
-    if (const auto known = find(sql, task.owner, task.submission_id))
+    if (const auto known = task_submitted_as(sql, task.owner, task.submission_id))
       return Submitted{*known, Submitted::Kind::kDuplicate};
     insert_items(sql, insert_task(sql, task), items);
     return Submitted{task.id, Submitted::Kind::kAccepted};

@@ -82,8 +82,8 @@ Result<void> check_common(const Request& request, TimePoint now) {
   return check_count(request.items.size());
 }
 
-Result<endpoints::Endpoint> find(endpoints::Endpoints& endpoints, const EndpointId& id,
-                                 std::string_view role) {
+Result<endpoints::Endpoint> find_endpoint(endpoints::Endpoints& endpoints, const EndpointId& id,
+                                          std::string_view role) {
   if (id.empty()) return make_error(Code::kInvalid, "the request names no {} endpoint", role);
   TRY_ASSIGN(endpoints::Endpoint endpoint, endpoints.get(id), "{} endpoint", role);
   return endpoint;
@@ -163,8 +163,8 @@ Result<void> validate_submission_id(const SubmissionId& id) {
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
                       TimePoint now) {
   TRY(check_common(request, now));
-  TRY_ASSIGN(const auto source, find(endpoints, request.source_endpoint, "source"));
-  TRY_ASSIGN(const auto target, find(endpoints, request.target_endpoint, "target"));
+  TRY_ASSIGN(const auto source, find_endpoint(endpoints, request.source_endpoint, "source"));
+  TRY_ASSIGN(const auto target, find_endpoint(endpoints, request.target_endpoint, "target"));
   TRY(check_writable(target));
   TRY(check_filters(request.options.filters));
   TRY_ASSIGN(const auto source_root, root_of(endpoints, source, request.owner));
@@ -182,7 +182,7 @@ Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endp
 Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
                       TimePoint now) {
   TRY(check_common(request, now));
-  TRY_ASSIGN(const auto endpoint, find(endpoints, request.endpoint, "target"));
+  TRY_ASSIGN(const auto endpoint, find_endpoint(endpoints, request.endpoint, "target"));
   TRY(check_writable(endpoint));
   for (const engine::DeleteItem& item : request.items) {
     if (!item.path.is_root() && item.path.text() != "~") continue;
