@@ -191,11 +191,11 @@ Result<void> check_cleanup_files(const App& app) {
 
 Result<void> check_resources(const App& app) { return validate(app.resources); }
 
-struct Part {
+struct AppPart {
   std::string_view key;
   Result<void> (*check)(const App& app);
 };
-constexpr Part kParts[] = {
+constexpr AppPart kAppParts[] = {
     {"command", check_command},         {"parameters", check_parameter_list},
     {"transfers", check_slots},         {"preamble", check_preamble},
     {"environment", check_environment}, {"cleanup_files", check_cleanup_files},
@@ -348,7 +348,7 @@ Result<void> validate(const App& app) {
                       "'{}' is no name of an app: at most {} letters, digits, '_', '-' and '.', "
                       "the first no '-' or '.'",
                       escape_bytes(app.name), kMaxNameCharacters);
-  for (const Part& part : kParts) TRY(part.check(app), "app '{}': {}", app.name, part.key);
+  for (const AppPart& part : kAppParts) TRY(part.check(app), "app '{}': {}", app.name, part.key);
   TRY(check_count("error_retries", app.error_retries, 0, kMaxRetries), "app '{}'", app.name);
   TRY(check_count("timeout_retries", app.timeout_retries, 0, kMaxRetries), "app '{}'", app.name);
   return {};
@@ -393,7 +393,7 @@ Result<App> parse_app(std::string_view yaml, std::string_view name) {
   App app;
   app.name = std::string(name);
   TRY(read_fields(file, app_fields(app)));
-  for (const Part& part : kParts) {
+  for (const AppPart& part : kAppParts) {
     const YamlNode* const at = file.find(part.key);
     const auto checked = part.check(app);
     if (!checked && at != nullptr) return at->wrong(checked.error().message);

@@ -10,7 +10,7 @@ namespace {
 
 using soci::use;
 
-struct CountRow {
+struct ItemCountRow {
   void define(soci::statement& statement) {
     statement.exchange(soci::into(state));
     statement.exchange(soci::into(count));
@@ -39,7 +39,7 @@ std::string order_of(const ItemFilter& filter, std::string_view row) {
   return fmt::format(" order by {}id{}", row, way);
 }
 
-struct GroupRow {
+struct ItemGroupRow {
   void define(soci::statement& statement) {
     statement.exchange(soci::into(site));
     for (std::string* field : {&direction, &location_alias, &state})
@@ -55,12 +55,12 @@ std::optional<std::string> grouped_page(soci::session& sql, const ItemFilter& fi
   if (!is_counted(filter) || filter.order == ItemFilter::Order::kLastUpdate) return std::nullopt;
   Conditions existing = conditions;
   existing.add("i.count > 0");
-  RowQuery<GroupRow> query(
+  RowQuery<ItemGroupRow> query(
       sql,
       "select i.site, i.direction, i.location_alias, i.state from item_count i" + existing.where(),
       existing);
   std::vector<std::string> groups;
-  while (const GroupRow* row = query.next()) {
+  while (const ItemGroupRow* row = query.next()) {
     groups.push_back(
         fmt::format("select id, state from transfer_item where site = {} and state = '{}' and"
                     " direction = '{}' and location_alias = {}",
@@ -152,10 +152,10 @@ Result<std::map<ItemState, std::uint64_t>> Items::count_by_state(const ItemFilte
     const std::string_view select = is_counted(filter)
                                         ? "select i.state, sum(i.count) from item_count i"
                                         : "select i.state, count(*) from transfer_item i";
-    RowQuery<CountRow> query(sql, fmt::format("{}{} group by i.state", select, conditions.where()),
-                             conditions);
+    RowQuery<ItemCountRow> query(
+        sql, fmt::format("{}{} group by i.state", select, conditions.where()), conditions);
     Counts counts;
-    while (const CountRow* row = query.next()) {
+    while (const ItemCountRow* row = query.next()) {
       TRY_ASSIGN(const ItemState state, parse_item_state(row->state));
       if (row->count > 0) counts[state] = static_cast<std::uint64_t>(row->count);
     }

@@ -17,7 +17,7 @@ namespace {
 
 using soci::use;
 
-struct CountRow {
+struct JobCountRow {
   void define(soci::statement& statement) {
     statement.exchange(soci::into(state));
     statement.exchange(soci::into(count));
@@ -54,7 +54,7 @@ std::string order_of(const JobFilter& filter, std::string_view row) {
   return fmt::format(" order by {}id{}", row, way);
 }
 
-struct GroupRow {
+struct JobGroupRow {
   void define(soci::statement& statement) {
     statement.exchange(soci::into(site));
     statement.exchange(soci::into(state));
@@ -70,10 +70,10 @@ std::optional<std::string> grouped_page(soci::session& sql, const JobFilter& fil
   if (!is_counted(filter) || !by_number_or_state) return std::nullopt;
   Conditions existing = conditions_of(filter);
   existing.add("j.count > 0");
-  RowQuery<GroupRow> query(sql, "select j.site, j.state from job_count j" + existing.where(),
-                           existing);
+  RowQuery<JobGroupRow> query(sql, "select j.site, j.state from job_count j" + existing.where(),
+                              existing);
   std::vector<std::string> groups;
-  while (const GroupRow* row = query.next()) {
+  while (const JobGroupRow* row = query.next()) {
     groups.push_back(fmt::format("select id, state from job where site = {} and state = '{}'",
                                  row->site, row->state));
   }
@@ -266,10 +266,10 @@ Result<std::map<JobState, std::uint64_t>> Jobs::count_by_state(const JobFilter& 
     const std::string_view select = is_counted(filter)
                                         ? "select j.state, sum(j.count) from job_count j"
                                         : "select j.state, count(*) from job j";
-    RowQuery<CountRow> query(sql, fmt::format("{}{} group by j.state", select, conditions.where()),
-                             conditions);
+    RowQuery<JobCountRow> query(
+        sql, fmt::format("{}{} group by j.state", select, conditions.where()), conditions);
     Counts counts;
-    while (const CountRow* row = query.next()) {
+    while (const JobCountRow* row = query.next()) {
       TRY_ASSIGN(const JobState state, parse_job_state(row->state));
       if (row->count > 0) counts[state] = static_cast<std::uint64_t>(row->count);
     }

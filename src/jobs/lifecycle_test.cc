@@ -10,7 +10,7 @@ namespace {
 using J = JobState;
 using I = ItemState;
 
-const tasks::TaskError kMissing{"FILE_NOT_FOUND", "no such file"};
+const tasks::TaskError kNoSuchFile{"FILE_NOT_FOUND", "no such file"};
 
 class LifecycleTest : public StoreTest {
  protected:
@@ -106,9 +106,9 @@ TEST_F(LifecycleTest, AJobMadeBehindAFinishedParentDoesNotWait) {
 TEST_F(LifecycleTest, B4AnItemThatCannotSucceedFailsItsJobAndSaysWhy) {
   const JobId id = make(work("a")).id;
   ASSERT_TRUE(move_item(input(id).id, I::kActive));
-  ASSERT_TRUE(move_item(input(id).id, I::kError, kMissing));
+  ASSERT_TRUE(move_item(input(id).id, I::kError, kNoSuchFile));
   EXPECT_EQ(state(id), J::kFailed);
-  EXPECT_EQ(input(id).error, kMissing);
+  EXPECT_EQ(input(id).error, kNoSuchFile);
   EventFilter filter;
   filter.jobs = {id};
   filter.to = "FAILED";
@@ -120,7 +120,7 @@ TEST_F(LifecycleTest, B4AnItemThatCannotSucceedFailsItsJobAndSaysWhy) {
 TEST_F(LifecycleTest, AJobStaysWhereItIsIfThePolicyHoldsIt) {
   const JobId id = make(work("a")).id;
   ASSERT_TRUE(move_item(input(id).id, I::kActive));
-  ASSERT_TRUE(move_item(input(id).id, I::kError, kMissing, OfJob::kStays));
+  ASSERT_TRUE(move_item(input(id).id, I::kError, kNoSuchFile, OfJob::kStays));
   EXPECT_EQ(state(id), J::kReady);
   ASSERT_TRUE(move_item(input(id).id, I::kPending));
   bring(input(id));
@@ -135,7 +135,7 @@ TEST_F(LifecycleTest, AnOptionalItemInErrorHoldsNobodyUp) {
   const JobId id = make(job).id;
   EXPECT_EQ(state(id), J::kReady);
   ASSERT_TRUE(move_item(input(id).id, I::kActive));
-  ASSERT_TRUE(move_item(input(id).id, I::kError, kMissing));
+  ASSERT_TRUE(move_item(input(id).id, I::kError, kNoSuchFile));
   EXPECT_EQ(state(id), J::kStagedIn);
 }
 
@@ -232,7 +232,7 @@ TEST_F(LifecycleTest, ARetryMovesAgainOnlyWhatHasNotCome) {
   const JobId id = make(two).id;
   bring(items(id)[0]);
   ASSERT_TRUE(move_item(items(id)[1].id, I::kActive));
-  ASSERT_TRUE(move_item(items(id)[1].id, I::kError, kMissing));
+  ASSERT_TRUE(move_item(items(id)[1].id, I::kError, kNoSuchFile));
   ASSERT_EQ(stores_->jobs.retry(id)->state, J::kReady);
   EXPECT_EQ(items(id)[0].state, I::kDone);
   EXPECT_EQ(items(id)[1].state, I::kPending);
@@ -269,7 +269,7 @@ TEST_F(LifecycleTest, OutputsAreMovedAnewWhenAFailedJobRunsAgain) {
   run(id);
   bring(items(id)[0]);
   ASSERT_TRUE(move_item(items(id)[1].id, I::kActive));
-  ASSERT_TRUE(move_item(items(id)[1].id, I::kError, kMissing));
+  ASSERT_TRUE(move_item(items(id)[1].id, I::kError, kNoSuchFile));
   ASSERT_EQ(state(id), J::kFailed);
   ASSERT_TRUE(move(id, J::kRestartReady));
   for (const TransferItem& item : items(id)) EXPECT_EQ(item.state, I::kAwaitingJob);
@@ -295,7 +295,7 @@ TEST_F(LifecycleTest, EveryChangeHasItsEvent) {
   const JobId id = make(work("a")).id;
   ASSERT_TRUE(move_item(input(id).id, I::kActive));
   ASSERT_TRUE(move_item(input(id).id, I::kInactive));
-  ASSERT_TRUE(move_item(input(id).id, I::kError, kMissing));
+  ASSERT_TRUE(move_item(input(id).id, I::kError, kNoSuchFile));
   ASSERT_TRUE(stores_->jobs.retry(id));
   run(id);
   bring(output(id));

@@ -17,8 +17,6 @@
 namespace wherry::jobs {
 namespace {
 
-constexpr mode_t kDirectoryMode = 0755;
-
 // The apps of the jobs that are looked at, each read once.
 class AppCache {
  public:

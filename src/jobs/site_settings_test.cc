@@ -22,7 +22,7 @@ SiteSettings settings(std::string_view yaml) {
   return std::move(parsed).value_or(SiteSettings{});
 }
 
-std::string complaint(std::string_view yaml) {
+std::string complaint_of_settings(std::string_view yaml) {
   const auto parsed = parse_site_settings(yaml);
   if (parsed) return "was read";
   EXPECT_EQ(parsed.error().code, Code::kInvalid);
@@ -157,33 +157,40 @@ TEST(SiteSettings, TheSampleIsTheDefaults) {
 }
 
 TEST(SiteSettings, MistakesAreNamedByLineAndKey) {
-  EXPECT_EQ(complaint("transfers:\n  trasnfer_batch_size: 5\n"),
+  EXPECT_EQ(complaint_of_settings("transfers:\n  trasnfer_batch_size: 5\n"),
             "line 2: there is no 'trasnfer_batch_size' in 'transfers'; did you mean "
             "'transfer_batch_size'?");
-  EXPECT_EQ(complaint("transfers:\n  max_concurrent_transfers: 0\n"),
+  EXPECT_EQ(complaint_of_settings("transfers:\n  max_concurrent_transfers: 0\n"),
             "line 2: 'max_concurrent_transfers': 0 is less than the minimum, 1");
-  EXPECT_EQ(complaint("transfers:\n  on_error: explode\n"),
+  EXPECT_EQ(complaint_of_settings("transfers:\n  on_error: explode\n"),
             "line 2: 'on_error': 'explode' is not one of fail, hold");
-  EXPECT_THAT(complaint("transfers: {service_period: 0}"), HasSubstr("'service_period': '0'"));
-  EXPECT_THAT(complaint("transfers: {retry_delay: -1s}"), StartsWith("line 1: 'retry_delay'"));
-  EXPECT_THAT(complaint("transfers: {service: ''}"), HasSubstr("'service' is empty"));
-  EXPECT_THAT(complaint("transfers: {globus_endpoint_site_path: data}"), HasSubstr("begin with"));
-  EXPECT_THAT(complaint("transfers: {globus_endpoint_site_path: /a/../b}"), StartsWith("line 1: "));
-  EXPECT_THAT(complaint("transfers: [a]"), StartsWith("line 1: 'transfers': wants"));
+  EXPECT_THAT(complaint_of_settings("transfers: {service_period: 0}"),
+              HasSubstr("'service_period': '0'"));
+  EXPECT_THAT(complaint_of_settings("transfers: {retry_delay: -1s}"),
+              StartsWith("line 1: 'retry_delay'"));
+  EXPECT_THAT(complaint_of_settings("transfers: {service: ''}"), HasSubstr("'service' is empty"));
+  EXPECT_THAT(complaint_of_settings("transfers: {globus_endpoint_site_path: data}"),
+              HasSubstr("begin with"));
+  EXPECT_THAT(complaint_of_settings("transfers: {globus_endpoint_site_path: /a/../b}"),
+              StartsWith("line 1: "));
+  EXPECT_THAT(complaint_of_settings("transfers: [a]"), StartsWith("line 1: 'transfers': wants"));
 }
 
 TEST(SiteSettings, SectionsOfBalsamThatAreNotOursSayWhatToWrite) {
-  EXPECT_THAT(complaint("site_id: 4"), StartsWith("line 1: 'site_id': leave it out"));
-  EXPECT_THAT(complaint("logging: {level: debug}"), HasSubstr("log.level"));
-  EXPECT_THAT(complaint("processing: {num_workers: 5}"), HasSubstr("leave it out"));
-  EXPECT_THAT(complaint("scheduler: {scheduler_class: x}"), HasSubstr("launcher: {scheduler"));
-  EXPECT_THAT(complaint("launcher: {idle_ttl_sec: 10}"), HasSubstr("write 'idle_time: 10s'"));
-  EXPECT_THAT(complaint("launcher:\n  mpi_app_launcher: x\n"), StartsWith("line 2: "));
+  EXPECT_THAT(complaint_of_settings("site_id: 4"), StartsWith("line 1: 'site_id': leave it out"));
+  EXPECT_THAT(complaint_of_settings("logging: {level: debug}"), HasSubstr("log.level"));
+  EXPECT_THAT(complaint_of_settings("processing: {num_workers: 5}"), HasSubstr("leave it out"));
+  EXPECT_THAT(complaint_of_settings("scheduler: {scheduler_class: x}"),
+              HasSubstr("launcher: {scheduler"));
+  EXPECT_THAT(complaint_of_settings("launcher: {idle_ttl_sec: 10}"),
+              HasSubstr("write 'idle_time: 10s'"));
+  EXPECT_THAT(complaint_of_settings("launcher:\n  mpi_app_launcher: x\n"), StartsWith("line 2: "));
 }
 
 TEST(SiteSettings, ALocationIsOneOfThreeForms) {
   const auto with = [](std::string_view url) {
-    return complaint(fmt::format("transfers: {{transfer_locations: {{x: '{}'}}}}", url));
+    return complaint_of_settings(
+        fmt::format("transfers: {{transfer_locations: {{x: '{}'}}}}", url));
   };
   EXPECT_EQ(with("wherry://lab"), "was read");
   EXPECT_EQ(with("file:///"), "was read");
@@ -192,15 +199,16 @@ TEST(SiteSettings, ALocationIsOneOfThreeForms) {
         "wherry://lab/data", "wherry:lab", "file://host/data", "file://data", "file:///a/../b",
         "globus:", "://x"})
     EXPECT_THAT(with(bad), StartsWith("line 1: 'x': ")) << bad;
-  EXPECT_THAT(complaint("transfers: {transfer_locations: {x: {}}}"), HasSubstr("no 'url'"));
-  EXPECT_THAT(complaint("transfers: {transfer_locations: {'a:b': 'wherry://x'}}"),
+  EXPECT_THAT(complaint_of_settings("transfers: {transfer_locations: {x: {}}}"),
+              HasSubstr("no 'url'"));
+  EXPECT_THAT(complaint_of_settings("transfers: {transfer_locations: {'a:b': 'wherry://x'}}"),
               HasSubstr("letters, digits"));
 }
 
 TEST(SiteSettings, LocationsAreOnesThatTheServiceKnows) {
   const auto with = [](std::string_view service, std::string_view url,
                        std::string_view own = "here") {
-    return complaint(fmt::format(
+    return complaint_of_settings(fmt::format(
         "transfers: {{service: '{}', globus_endpoint_id: '{}', transfer_locations: {{x: '{}'}}}}",
         service, own, url));
   };

@@ -28,7 +28,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\n");
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
@@ -65,7 +65,7 @@ constexpr std::string_view kFormat = "--format=%i|%T|%S|%e|%r";
 
 // One line of squeue in kFormat; nothing if it is none.
 std::optional<SchedulerState> parse_line(std::string_view line) {
-  const auto fields = split(trimmed(line), '|');
+  const auto fields = split(without_blanks(line), '|');
   if (fields.size() < 5 || !number(fields[0])) return std::nullopt;
   SchedulerState state;
   state.scheduler_id = fields[0];
@@ -86,7 +86,7 @@ bool says(const CommandOutput& output, std::initializer_list<std::string_view> p
 
 // What a command of Slurm complained about, in its own words.
 Error refusal(std::string_view command, const CommandOutput& output) {
-  const std::string words = escape_bytes(trimmed(output.errors));
+  const std::string words = escape_bytes(without_blanks(output.errors));
   const auto error = [&](Code code) {
     return make_error(code, "{}: {}", command,
                       words.empty() ? fmt::format("exit code {}", output.exit_code) : words);
@@ -119,8 +119,8 @@ bool asks_for_parts(const BatchJob& batch_job, std::string_view submit_arguments
 std::string with_arguments(std::string_view script, std::string_view submit_arguments) {
   std::string lines;
   for (const std::string_view line : split(submit_arguments, '\n')) {
-    std::string_view option = trimmed(line);
-    if (option.starts_with("#SBATCH")) option = trimmed(option.substr(7));
+    std::string_view option = without_blanks(line);
+    if (option.starts_with("#SBATCH")) option = without_blanks(option.substr(7));
     if (!option.empty()) lines += fmt::format("#SBATCH {}\n", option);
   }
   // Behind the first line, which names the interpreter.
@@ -139,7 +139,7 @@ class Slurm : public Scheduler {
                run(std::move(words), with_arguments(script, options_.submit_arguments)));
     if (output.exit_code != 0) return refusal("sbatch", output);
     // "NUMBER" or "NUMBER;CLUSTER"
-    const std::string_view id = split(trimmed(output.output), ';').front();
+    const std::string_view id = split(without_blanks(output.output), ';').front();
     if (!number(id)) {
       return make_error(Code::kInvalid, "sbatch answered '{}', which is no job number",
                         escape_bytes(output.output));
@@ -271,8 +271,8 @@ std::string_view field(std::string_view description, std::string_view key) {
 Result<std::vector<std::string>> names_of(const std::string& nodes) {
   TRY_ASSIGN(const CommandOutput output, scontrol({"show", "hostnames", nodes}));
   std::vector<std::string> names;
-  for (const std::string_view name : split(trimmed(output.output), '\n'))
-    names.emplace_back(trimmed(name));
+  for (const std::string_view name : split(without_blanks(output.output), '\n'))
+    names.emplace_back(without_blanks(name));
   return names;
 }
 

@@ -17,7 +17,6 @@ using RequestLine = engine::TransferItem;
 using Recursion = engine::TransferItem::Recursion;
 
 constexpr std::string_view kVersion = "wherry stage request 1";
-constexpr mode_t kDirectoryMode = 0755;
 
 // ---- text
 

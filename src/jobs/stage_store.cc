@@ -17,7 +17,7 @@ namespace {
 using soci::into;
 using soci::use;
 
-struct GroupRow {
+struct BatchKeyRow {
   void define(soci::statement& statement) {
     statement.exchange(into(direction));
     statement.exchange(into(location_alias));
@@ -305,10 +305,10 @@ Result<std::optional<TimePoint>> Items::next_try(SiteId site) {
 Result<std::map<BatchKey, TimePoint>> Items::last_served(SiteId site) {
   return database_.read([&](soci::session& sql) -> Result<std::map<BatchKey, TimePoint>> {
     std::map<BatchKey, TimePoint> turns;
-    RowQuery<GroupRow> query(sql, fmt::format("select direction, location_alias, recursive, time"
-                                              " from stage_turn where site = {}",
-                                              site));
-    while (const GroupRow* row = query.next()) {
+    RowQuery<BatchKeyRow> query(sql, fmt::format("select direction, location_alias, recursive, time"
+                                                 " from stage_turn where site = {}",
+                                                 site));
+    while (const BatchKeyRow* row = query.next()) {
       TRY_ASSIGN(const BatchKey key, row->key());
       turns[key] = from_stored(row->time);
     }

@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr mode_t kDirectoryMode = 0755;
 constexpr Duration kKeepShared = std::chrono::hours(24);
 
 struct CloseDirectory {

@@ -2,6 +2,8 @@
 // The directories in which jobs run, on the host of the site: where they are, what is in them.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,9 @@ namespace wherry::jobs {
 
 // Where jobs of a site share inputs that they have in common (share_inputs).
 inline constexpr std::string_view kSharedDirectory = ".shared";
+
+// Of those that are made for jobs.
+inline constexpr mode_t kDirectoryMode = 0755;
 
 // The work directory of a job on this host; kInvalid if it leaves the site.
 Result<std::string> host_directory(const Site& site, std::string_view workdir);
