@@ -5,8 +5,8 @@
 
 #include <boost/json.hpp>
 
+#include "api/golden.h"
 #include "api/json.h"
-#include "base/file.h"
 
 namespace wherry::api {
 namespace {
@@ -18,13 +18,6 @@ using endpoints::Role;
 
 const TimePoint kThen{std::chrono::seconds(1'539'601'563)};
 
-json::object golden(const std::string& name) {
-  const std::string path = std::string(WHERRY_TEST_DATA) + "/api/" + name + ".json";
-  return parse_object(read_file(path, 1 << 20).value()).value();
-}
-json::object reread(const json::object& document) {
-  return parse_object(to_text(document)).value();
-}
 std::string message_of(std::string_view text) {
   const auto read = read_access(parse_object(text).value());
   return read ? "" : read.error().message;
@@ -52,10 +45,10 @@ AccessRule for_everybody() {
 }
 
 TEST(AccessDocuments, ARuleHasEveryKeyOfTheContract) {
-  EXPECT_EQ(reread(access_document(rule())), golden("access"));
-  EXPECT_EQ(reread(access_document(for_everybody())), golden("access_everybody"));
+  EXPECT_EQ(sent(access_document(rule())), golden("access"));
+  EXPECT_EQ(sent(access_document(for_everybody())), golden("access_everybody"));
   EXPECT_EQ(
-      reread(access_created_document(
+      sent(access_created_document(
           rule().id, {.request_id = "aB3xYz12q",
                       .resource = "/v0.10/endpoint/aaaaaaaa-0000-4000-8000-000000000001/access"})),
       golden("access_create_result"));
@@ -65,7 +58,7 @@ TEST(AccessDocuments, WhatIsWrittenIsReadBack) {
   AccessRule odd = rule();
   odd.path = RelPath::parse("caf\xe9/x").value();
   for (const AccessRule& wanted : {rule(), for_everybody(), odd})
-    EXPECT_EQ(read_access(reread(access_document(wanted))).value(), wanted);
+    EXPECT_EQ(read_access(sent(access_document(wanted))).value(), wanted);
 }
 
 TEST(AccessDocuments, WhatIsWrongIsNamed) {
@@ -99,8 +92,8 @@ TEST(AccessDocuments, ARoleIsWrittenAndReadBack) {
                   Role::Whom::kGroup,
                   "99999999-0000-4000-8000-000000000009",
                   Role::Kind::kActivityManager};
-  EXPECT_EQ(reread(role_document(role)), golden("role"));
-  EXPECT_EQ(read_role(reread(role_document(role))).value(), role);
+  EXPECT_EQ(sent(role_document(role)), golden("role"));
+  EXPECT_EQ(read_role(sent(role_document(role))).value(), role);
   json::object bad = role_document(role);
   bad["role"] = "emperor";
   EXPECT_EQ(read_role(bad).error().code, Code::kInvalid);

@@ -14,11 +14,6 @@ namespace {
 namespace json = boost::json;
 using endpoints::Endpoint;
 
-json::value text_or_null(std::string_view text) {
-  if (text.empty()) return nullptr;
-  return json::string(json_text(text));
-}
-
 // The same on every endpoint: Wherry has no such setting, and these are true of it.
 json::object endpoint_constants() {
   json::object document{

@@ -30,6 +30,8 @@ struct TaskView {
 boost::json::object task_document(const tasks::Task& task, const TaskView& view);
 
 std::string_view task_type_name(tasks::TaskType type);  // "TRANSFER", "DELETE"
+// The number of the contract; null where every file is copied.
+boost::json::value sync_level_number(engine::SyncLevel level);
 boost::json::object filter_rule_document(const engine::FilterRule& rule);
 
 boost::json::object event_document(const tasks::Event& event);

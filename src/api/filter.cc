@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/path.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace wherry::api {
@@ -21,14 +22,6 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     begin = end + 1;
   }
   return parts;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 std::string_view trimmed(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "api/json.h"
 #include "base/path.h"
 #include "base/units.h"
 #include "jobs/app_command.h"
@@ -12,13 +13,6 @@ namespace wherry::api {
 namespace {
 
 namespace json = boost::json;
-
-json::string_view view(std::string_view text) { return {text.data(), text.size()}; }
-
-json::value time_or_null(const std::optional<TimePoint>& time) {
-  if (!time) return nullptr;
-  return json::value(format_time(*time));
-}
 
 template <class Number>
 json::value number_or_null(const std::optional<Number>& number) {
@@ -58,7 +52,7 @@ json::object parameter_document(const jobs::Parameter& parameter) {
 
 json::object slot_document(const jobs::Slot& slot) {
   return {{"required", slot.required},
-          {"direction", view(to_string(slot.direction))},
+          {"direction", json_view(to_string(slot.direction))},
           {"local_path", escape_bytes(slot.local_path)},
           {"description", json_text(slot.description)},
           {"recursive", slot.recursive}};
@@ -132,7 +126,7 @@ json::object job_document(const jobs::Job& job) {
       {"parameters", map_document(job.parameters)},
       {"parent_ids", json::array(job.parents.begin(), job.parents.end())},
       {"data", data ? json::value(std::move(data).value()) : json::value(nullptr)},
-      {"state", view(to_string(job.state))},
+      {"state", json_view(to_string(job.state))},
       {"creation_date", format_time(job.created)},
       {"last_update", format_time(job.last_update)},
       {"return_code", number_or_null(job.return_code)},
@@ -150,13 +144,13 @@ json::object transfer_item_document(const jobs::TransferItem& item) {
           {"job_id", item.job},
           {"site_id", item.site},
           {"slot", json_text(item.slot)},
-          {"direction", view(to_string(item.direction))},
+          {"direction", json_view(to_string(item.direction))},
           {"location_alias", json_text(item.location_alias)},
           {"remote_path", escape_bytes(item.remote_path)},
           {"local_path", escape_bytes(item.local_path)},
           {"recursive", item.recursive},
           {"required", item.required},
-          {"state", view(to_string(item.state))},
+          {"state", json_view(to_string(item.state))},
           {"task_id", item.task_id},
           {"transfer_info", transfer_info(item.error)},
           {"attempts", item.attempts},
@@ -189,9 +183,9 @@ json::object batch_job_document(const jobs::BatchJob& batch_job) {
           {"optional_params", map_document(batch_job.optional_params)},
           {"num_nodes", batch_job.num_nodes},
           {"wall_time_min", batch_job.wall_time_min},
-          {"job_mode", view(to_string(batch_job.job_mode))},
+          {"job_mode", json_view(to_string(batch_job.job_mode))},
           {"filter_tags", map_document(batch_job.filter_tags)},
-          {"state", view(to_string(batch_job.state))},
+          {"state", json_view(to_string(batch_job.state))},
           {"status_info", std::move(info)},
           {"creation_date", format_time(batch_job.created)},
           {"start_time", time_or_null(batch_job.started)},

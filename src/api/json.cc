@@ -50,6 +50,16 @@ std::string json_text(std::string_view bytes) {
   return is_utf8(bytes) ? std::string(bytes) : escape_bytes(bytes);
 }
 
+json::value text_or_null(std::string_view text) {
+  if (text.empty()) return nullptr;
+  return json::string(json_text(text));
+}
+
+json::value time_or_null(const std::optional<TimePoint>& time) {
+  if (!time) return nullptr;
+  return json::value(format_time(*time));
+}
+
 const json::value* Members::find(std::string_view name) const {
   const json::value* value = object_.if_contains(name);
   return value == nullptr || value->is_null() ? nullptr : value;

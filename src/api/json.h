@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <boost/json/string_view.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +29,13 @@ std::string to_text(const boost::json::object& document);
 // `bytes` as a JSON string can hold them: as they are if they are UTF-8, escaped (base/path.h) if
 // not. For words; names and paths are written by escape_bytes, which can be read back.
 std::string json_text(std::string_view bytes);
+// The same; null for an empty text.
+boost::json::value text_or_null(std::string_view text);
+boost::json::value time_or_null(const std::optional<TimePoint>& time);
+// The library has a string_view of its own.
+inline boost::json::string_view json_view(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Reads members of one object. A member that is absent or null leaves what it would set as it is;
 // one of another type is kInvalid, and the error names it. The object and the name of the place

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Code refusal(std::string_view text) {
+Code refusal_of_text(std::string_view text) {
   const auto parsed = parse_object(text);
   EXPECT_FALSE(parsed) << text.substr(0, 80);
   return parsed ? Code::kBug : parsed.error().code;
@@ -20,17 +20,17 @@ Code refusal(std::string_view text) {
 
 TEST(Json, WhatIsNotOneObjectIsRefused) {
   for (const char* text : {"", "[]", "null", "{", "{}x", "{'a':1}", "{\"a\":\"\xff\"}", "7"})
-    EXPECT_EQ(refusal(text), Code::kInvalid) << text;
+    EXPECT_EQ(refusal_of_text(text), Code::kInvalid) << text;
   EXPECT_TRUE(parse_object(" {} "));
 }
 
 TEST(Json, DeepNestingIsRefusedInsteadOfExhaustingTheStack) {
   const std::string deep(1'000'000, '[');
-  EXPECT_EQ(refusal("{\"a\":" + deep), Code::kInvalid);
+  EXPECT_EQ(refusal_of_text("{\"a\":" + deep), Code::kInvalid);
 }
 
 TEST(Json, AnOversizedDocumentIsRefused) {
-  EXPECT_EQ(refusal(std::string(kMaxDocumentBytes + 1, ' ')), Code::kInvalid);
+  EXPECT_EQ(refusal_of_text(std::string(kMaxDocumentBytes + 1, ' ')), Code::kInvalid);
 }
 
 TEST(Json, AnArrayIsReadWhereOneIsWanted) {

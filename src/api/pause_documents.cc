@@ -5,6 +5,7 @@
 
 #include "api/json.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace wherry::api {
@@ -30,18 +31,6 @@ constexpr PausableName kPausableNames[] = {
     {Pausable::kWrite, "pause_task_transfer_write"},
     {Pausable::kRead, "pause_task_transfer_read"},
 };
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-json::value text_or_null(std::string_view text) {
-  if (text.empty()) return nullptr;
-  return json::value(json_text(text));
-}
 
 json::object common_document(std::string_view type, const PauseRule& rule,
                              const PauseRuleView& view) {
@@ -100,8 +89,8 @@ Result<PauseRule> read_pause_rule(const json::object& document) {
   TRY(members.require("message", rule.message));
   TRY(members.get("identity_id", rule.identity));
   TRY(members.get("start_time", rule.start));
-  rule.endpoint = lower(rule.endpoint);
-  rule.identity = lower(rule.identity);
+  rule.endpoint = lower_case(rule.endpoint);
+  rule.identity = lower_case(rule.identity);
   PauseRuleChange flags;
   TRY(get_holds(members, flags));
   rule.holds = flags.holds;
@@ -134,7 +123,7 @@ Result<AdminRequest> read_admin_request(const json::object& document) {
   }
   for (const json::value& id : *list) {
     if (!id.is_string()) return members.error("task_id_list", "must hold strings");
-    request.tasks.push_back(lower(std::string(id.get_string())));
+    request.tasks.push_back(lower_case(std::string(id.get_string())));
   }
   return request;
 }

@@ -5,8 +5,8 @@
 
 #include <boost/json.hpp>
 
+#include "api/golden.h"
 #include "api/json.h"
-#include "base/file.h"
 #include "base/units.h"
 
 namespace wherry::api {
@@ -16,11 +16,6 @@ namespace json = boost::json;
 using endpoints::Pausable;
 using endpoints::PauseRule;
 
-json::object golden(const std::string& name) {
-  const std::string path = std::string(WHERRY_TEST_DATA) + "/api/" + name + ".json";
-  return parse_object(read_file(path, 1 << 20).value()).value();
-}
-json::object sent(const json::object& document) { return parse_object(to_text(document)).value(); }
 json::object text(std::string_view document) { return parse_object(document).value(); }
 
 PauseRule maintenance() {

@@ -6,8 +6,8 @@
 #include <boost/json.hpp>
 
 #include "api/documents.h"
+#include "api/golden.h"
 #include "api/json.h"
-#include "base/file.h"
 #include "base/units.h"
 
 namespace wherry::api {
@@ -15,11 +15,6 @@ namespace {
 
 namespace json = boost::json;
 using testing::HasSubstr;
-
-json::object golden(const std::string& name) {
-  const std::string path = std::string(WHERRY_TEST_DATA) + "/api/" + name + ".json";
-  return parse_object(read_file(path, 1 << 20).value()).value();
-}
 
 TEST(Replies, ATaskIsReadFromItsDocument) {
   const auto task = read_task(golden("task_active"));

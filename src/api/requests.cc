@@ -179,11 +179,6 @@ Result<TransferItem> read_transfer_item(const Members& members, PathReader& sour
   return item;
 }
 
-json::value sync_level(engine::SyncLevel level) {
-  if (level == engine::SyncLevel::kAlways) return nullptr;
-  return static_cast<int>(level) - static_cast<int>(engine::SyncLevel::kMissing);
-}
-
 json::object item_document(const TransferItem& item) {
   const bool is_link = item.kind == TransferItem::Kind::kSymlink;
   json::object document{{"DATA_TYPE", is_link ? "transfer_symlink_item" : "transfer_item"},
@@ -263,7 +258,7 @@ json::object transfer_document(const tasks::TransferRequest& request) {
   json::object document{{"DATA_TYPE", "transfer"},
                         {"source_endpoint", request.source_endpoint},
                         {"destination_endpoint", request.target_endpoint},
-                        {"sync_level", sync_level(options.sync_level)},
+                        {"sync_level", sync_level_number(options.sync_level)},
                         {"verify_checksum", options.verify == engine::Verify::kChecksum},
                         {"preserve_timestamp", options.preserve_mtime},
                         {"delete_destination_extra", options.delete_extra},

@@ -16,16 +16,6 @@ using tasks::Task;
 using tasks::TaskState;
 using tasks::TaskType;
 
-json::value text_or_null(std::string_view text) {
-  if (text.empty()) return nullptr;
-  return json::string(json_text(text));
-}
-
-json::value sync_level(engine::SyncLevel level) {
-  if (level == engine::SyncLevel::kAlways) return nullptr;
-  return static_cast<int>(level) - static_cast<int>(engine::SyncLevel::kMissing);
-}
-
 json::value filter_rules(const std::vector<engine::FilterRule>& rules) {
   if (rules.empty()) return nullptr;
   json::array array;
@@ -36,7 +26,7 @@ json::value filter_rules(const std::vector<engine::FilterRule>& rules) {
 void add_request(json::object& document, const Task& task) {
   const engine::TransferOptions& options = task.transfer_options;
   const bool is_transfer = task.type == TaskType::kTransfer;
-  document["sync_level"] = is_transfer ? sync_level(options.sync_level) : json::value();
+  document["sync_level"] = is_transfer ? sync_level_number(options.sync_level) : json::value();
   document["encrypt_data"] = false;
   document["verify_checksum"] = is_transfer && options.verify == engine::Verify::kChecksum;
   document["preserve_timestamp"] = is_transfer && options.preserve_mtime;
@@ -161,6 +151,11 @@ json::object filter_rule_document(const engine::FilterRule& rule) {
   if (rule.applies == Rule::Applies::kFiles) document["type"] = "file";
   if (rule.applies == Rule::Applies::kDirectories) document["type"] = "dir";
   return document;
+}
+
+json::value sync_level_number(engine::SyncLevel level) {
+  if (level == engine::SyncLevel::kAlways) return nullptr;
+  return static_cast<int>(level) - static_cast<int>(engine::SyncLevel::kMissing);
 }
 
 std::string_view task_type_name(TaskType type) {

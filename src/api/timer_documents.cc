@@ -27,8 +27,6 @@ constexpr std::size_t kMaxBody = std::size_t{1} << 20;  // bytes of JSON
 constexpr Duration kMinInterval = std::chrono::minutes(1);
 constexpr Duration kYear = std::chrono::hours(24 * 365);
 
-json::string_view view(std::string_view text) { return {text.data(), text.size()}; }
-
 // Members of one object of a request, with where that object stands.
 class PartReader {
  public:
@@ -162,11 +160,11 @@ Result<void> get_name(const PartReader& reader, std::string& name) {
 
 // Actions of the flows service say the same in other words.
 void rename_member(json::object& object, std::string_view from, std::string_view to) {
-  const auto found = object.find(view(from));
-  if (found == object.end() || object.contains(view(to))) return;
+  const auto found = object.find(json_view(from));
+  if (found == object.end() || object.contains(json_view(to))) return;
   json::value value = std::move(found->value());
   object.erase(found);
-  object[view(to)] = std::move(value);
+  object[json_view(to)] = std::move(value);
 }
 
 Result<std::string> read_body(const PartReader& reader) {
@@ -195,11 +193,6 @@ Result<void> check_callback(const PartReader& reader) {
 }
 
 // ---- writing
-
-json::value time_or_null(const std::optional<TimePoint>& time) {
-  if (!time) return nullptr;
-  return json::value(format_time(*time));
-}
 
 json::object schedule_document(const TimerSchedule& schedule) {
   if (!schedule.is_recurring())
@@ -264,7 +257,7 @@ json::object common_document(const Timer& timer, TimePoint now) {
           {"name", json_text(timer.name)},
           {"timer_type", "transfer"},
           {"schedule", schedule_document(timer.schedule)},
-          {"status", view(to_string(timer.status))},
+          {"status", json_view(to_string(timer.status))},
           {"submitted_at", format_time(timer.submitted)},
           {"last_ran_at", time_or_null(timer.last_ran)},
           {"next_run", is_active ? time_or_null(timer.next_run) : json::value(nullptr)},
@@ -368,7 +361,7 @@ json::object timer_job_document(const Timer& timer, TimePoint now, std::size_t r
                                                       : json::value(nullptr)}};
   document["n_runs"] = timer.runs;
   document["n_errors"] = timer.errors;
-  document["callback_url"] = view(kCallbackUrl);
+  document["callback_url"] = json_view(kCallbackUrl);
   document["callback_body"] = json::object{{"body", body_value(timer)}};
   document["scope"] = nullptr;
   json::array runs;
@@ -380,8 +373,9 @@ json::object timer_job_document(const Timer& timer, TimePoint now, std::size_t r
 }
 
 json::object timer_error_document(unsigned status, std::string_view code, std::string_view detail) {
-  return {{"error",
-           json::object{{"code", view(code)}, {"detail", json_text(detail)}, {"status", status}}}};
+  return {
+      {"error",
+       json::object{{"code", json_view(code)}, {"detail", json_text(detail)}, {"status", status}}}};
 }
 
 json::object timer_invalid_document(const TimerPlace& place, std::string_view message) {

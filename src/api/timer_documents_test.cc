@@ -6,8 +6,8 @@
 
 #include <boost/json.hpp>
 
+#include "api/golden.h"
 #include "api/json.h"
-#include "base/file.h"
 #include "base/units.h"
 #include "tasks/types.h"
 
@@ -20,12 +20,6 @@ using std::chrono::seconds;
 
 const TimePoint kNow = parse_time("2021-09-02T18:04:47Z").value();
 
-json::object golden(const std::string& name) {
-  const std::string path = std::string(WHERRY_TEST_DATA) + "/api/" + name + ".json";
-  return parse_object(read_file(path, 1 << 20).value()).value();
-}
-
-// As a client gets it.
 json::object sent(const json::object& document) { return parse_object(to_text(document)).value(); }
 
 Timer nightly() {
