@@ -11,7 +11,7 @@ namespace {
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-constexpr const char* kAda = "aaaaaaaa-0000-4000-8000-000000000001";
+constexpr const char* kOwner = "aaaaaaaa-0000-4000-8000-000000000001";
 constexpr const char* kBen = "bbbbbbbb-0000-4000-8000-000000000002";
 constexpr const char* kCat = "cccccccc-0000-4000-8000-000000000003";
 constexpr std::string_view kRule = "/v0.10/endpoint/{endpoint_id}/access/{access_id}";
@@ -28,9 +28,9 @@ class AccessRoutesTest : public RouteFixture {
     endpoints::NewEndpoint request;
     request.display_name = "Ada's";
     request.location = world_.scratch.file("root");
-    request.owner = kAda;
+    request.owner = kOwner;
     lab_ = world_.endpoints->create(request).value();
-    caller_.identity = kAda;
+    caller_.identity = kOwner;
   }
 
   Response ask(Method method, const std::string& name, const json::object& body = {}) {
@@ -137,7 +137,7 @@ TEST_F(AccessRoutesTest, RulesAreForTheirManagersAndRolesForAdministrators) {
   denied(ask(Method::kGet, "role_list"));
   denied(ask(Method::kGet, "shared_endpoint_list"));
 
-  caller_.identity = kAda;
+  caller_.identity = kOwner;
   make(kBen, "access_manager");
   caller_.identity = kBen;
   give(kCat, "/other/", "r");
@@ -145,7 +145,7 @@ TEST_F(AccessRoutesTest, RulesAreForTheirManagersAndRolesForAdministrators) {
   denied(ask(Method::kPost, "role",
              {{"principal_type", "identity"}, {"principal", kBen}, {"role", "administrator"}}));
 
-  caller_.identity = kAda;
+  caller_.identity = kOwner;
   make(kBen, "administrator");
   caller_.identity = kBen;
   make(kCat, "activity_monitor");
@@ -170,7 +170,7 @@ TEST_F(AccessRoutesTest, AShareIsMadeAndListed) {
   EXPECT_EQ(object(made).at("DATA_TYPE").as_string(), "endpoint_create_result");
   const std::string id(object(made).at("id").as_string());
   const endpoints::Endpoint guest = world_.endpoints->get(id).value();
-  EXPECT_EQ(guest.owner, kAda);
+  EXPECT_EQ(guest.owner, kOwner);
   EXPECT_EQ(guest.host_path.text(), "in");
 
   const json::object mine = object(ask(Method::kGet, "my_shared_endpoint_list"));
@@ -190,7 +190,7 @@ TEST_F(AccessRoutesTest, AShareNeedsWritingAtItsHost) {
   EXPECT_EQ(share("/in/").status, 403u);
   EXPECT_EQ(share("/").status, 403u);
   EXPECT_EQ(share("/other/").status, 201u);
-  caller_.identity = kAda;
+  caller_.identity = kOwner;
   EXPECT_EQ(object(ask(Method::kGet, "my_shared_endpoint_list")).at("DATA").as_array().size(), 0u);
 }
 

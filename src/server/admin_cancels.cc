@@ -8,7 +8,7 @@
 namespace wherry::server {
 namespace {
 
-constexpr Migration kMigrations[] = {
+constexpr Migration kAdminCancelMigrations[] = {
     {"admin_cancel", 1,
      "create table admin_cancel ("
      " id text not null, identity text not null, task text not null, created integer not null,"
@@ -19,7 +19,7 @@ constexpr Duration kKept = std::chrono::hours(24 * 30);
 
 }  // namespace
 
-std::span<const Migration> admin_cancel_migrations() { return kMigrations; }
+std::span<const Migration> admin_cancel_migrations() { return kAdminCancelMigrations; }
 
 Result<std::string> AdminCancels::add(const std::string& identity,
                                       std::span<const tasks::TaskId> tasks) {

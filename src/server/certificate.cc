@@ -20,7 +20,7 @@ constexpr Duration kClockSkew = hours(1);
 constexpr int kSerialBytes = 16;
 constexpr ByteCount kMaxFile = 64 << 10;
 
-long unix_seconds(TimePoint time) {
+long whole_seconds(TimePoint time) {
   return static_cast<long>(
       std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count());
 }
@@ -47,8 +47,8 @@ Certificate make_certificate(EVP_PKEY* key, const std::vector<std::string>& name
   serial[0] &= 0x7f;  // positive
   const Number number(::BN_bin2bn(serial, sizeof serial, nullptr));
   CHECK(::BN_to_ASN1_INTEGER(number.get(), ::X509_get_serialNumber(certificate.get())));
-  ::ASN1_TIME_set(::X509_getm_notBefore(certificate.get()), unix_seconds(now - kClockSkew));
-  ::ASN1_TIME_set(::X509_getm_notAfter(certificate.get()), unix_seconds(now + kLifetime));
+  ::ASN1_TIME_set(::X509_getm_notBefore(certificate.get()), whole_seconds(now - kClockSkew));
+  ::ASN1_TIME_set(::X509_getm_notAfter(certificate.get()), whole_seconds(now + kLifetime));
   X509_NAME* const name = ::X509_get_subject_name(certificate.get());
   const auto* const common = reinterpret_cast<const unsigned char*>("Wherry");
   CHECK(::X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, common, -1, -1, 0) == 1);
@@ -77,7 +77,7 @@ bool is_usable(const std::string& certificate_pem, const std::string& key_pem, T
   const Key key = private_key_of(key_pem);
   if (!certificate || !key || ::X509_check_private_key(certificate.get(), key.get()) != 1)
     return false;
-  time_t soon = static_cast<time_t>(unix_seconds(now + kRenewBefore));
+  time_t soon = static_cast<time_t>(whole_seconds(now + kRenewBefore));
   return ::X509_cmp_time(::X509_get0_notAfter(certificate.get()), &soon) > 0;
 }
 

@@ -57,7 +57,7 @@ bool has_scope_of_auth(const Caller& caller) {
 }
 
 // "/v2/api/identities/<id>/consents". Of one's own only; those of other clients for who may.
-Response list(Authenticator& tokens, Consents& consents, const Request& request) {
+Response list_consents(Authenticator& tokens, Consents& consents, const Request& request) {
   const auto token = bearer_token(request);
   const auto caller = token ? tokens.authenticate(*token)
                             : Result<Caller>(make_error(Code::kDenied, "no token was sent"));
@@ -89,9 +89,10 @@ Response list(Authenticator& tokens, Consents& consents, const Request& request)
 }  // namespace
 
 std::vector<AuthRoute> consent_routes(Authenticator& tokens, Consents& consents) {
-  return {
-      {Method::kGet, "/v2/api/identities/{id}/consents", "What its owner has consented to.",
-       [&tokens, &consents](const Request& request) { return list(tokens, consents, request); }}};
+  return {{Method::kGet, "/v2/api/identities/{id}/consents", "What its owner has consented to.",
+           [&tokens, &consents](const Request& request) {
+             return list_consents(tokens, consents, request);
+           }}};
 }
 
 }  // namespace wherry::server

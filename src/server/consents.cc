@@ -8,15 +8,13 @@
 
 #include "base/hash.h"
 #include "server/scopes.h"
+#include "server/stored_time.h"
 
 namespace wherry::server {
 namespace {
 
-long long stored(TimePoint time) { return time.time_since_epoch().count(); }
-TimePoint restored(long long time) { return TimePoint(Duration(time)); }
-
 // A good token, and the grant that it comes from.
-struct TokenRow {
+struct GoodTokenRow {
   std::string client, scope, kind;
   long long created = 0, last_used = 0;
 };
@@ -38,11 +36,11 @@ class Forest {
  public:
   explicit Forest(const std::string& identity) : identity_(identity) {}
 
-  void add(const TokenRow& row, const std::vector<Scope>& scopes) { add(row, scopes, {}, ""); }
+  void add(const GoodTokenRow& row, const std::vector<Scope>& scopes) { add(row, scopes, {}, ""); }
   std::vector<Consent> consents() && { return std::move(consents_); }
 
  private:
-  void add(const TokenRow& row, const std::vector<Scope>& scopes,
+  void add(const GoodTokenRow& row, const std::vector<Scope>& scopes,
            const std::vector<std::uint64_t>& above, const std::string& names_above) {
     for (const Scope& scope : scopes) {
       const std::string names = names_above + ' ' + scope.name;
@@ -55,7 +53,7 @@ class Forest {
   }
 
   // The same may be agreed to more than once: that is one consent.
-  void merge(const TokenRow& row, const Scope& scope, const std::vector<std::uint64_t>& path) {
+  void merge(const GoodTokenRow& row, const Scope& scope, const std::vector<std::uint64_t>& path) {
     const TimePoint created = restored(row.created), used = restored(row.last_used);
     const bool refreshes = row.kind == "refresh";
     const auto same = std::find_if(consents_.begin(), consents_.end(),
@@ -81,7 +79,7 @@ class Forest {
 Result<std::vector<Consent>> Consents::of(const std::string& identity) {
   const long long now = stored(clock_.now());
   return database_.read([&](soci::session& sql) -> Result<std::vector<Consent>> {
-    TokenRow row;
+    GoodTokenRow row;
     Forest forest(identity);
     soci::statement statement =
         (sql.prepare << "select g.client, t.scope, t.kind, g.created, g.last_used" << kGoodTokens

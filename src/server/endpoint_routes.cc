@@ -34,7 +34,8 @@ std::string owner_string(Identities& identities, const std::string& owner) {
   return owner;
 }
 
-Result<Response> show(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<Response> show_endpoint(const TransferParts& parts, const Call& call,
+                               const Endpoint& endpoint) {
   TRY_ASSIGN(json::object document, endpoint_view(parts, *call.caller, endpoint));
   api::keep_fields(document, api::parse_field_names(query_text(call, "fields")));
   return json_answer(document);
@@ -195,7 +196,7 @@ Result<std::string> make_place(const TransferParts& parts) {
 }
 
 // A client does not choose where on the service's host its endpoint is.
-Result<Response> create(const TransferParts& parts, const Call& call) {
+Result<Response> create_endpoint(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const json::object body, body_of(call));
   TRY_ASSIGN(api::EndpointCreation creation, api::read_endpoint_creation(body));
   if (parts.endpoint_directory.empty() || !creation.endpoint.location.empty()) {
@@ -216,7 +217,8 @@ Result<Response> create(const TransferParts& parts, const Call& call) {
       api::endpoint_created_document(endpoint->id, "Endpoint created", context_of(call)), 201);
 }
 
-Result<Response> change(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<Response> change_endpoint(const TransferParts& parts, const Call& call,
+                                 const Endpoint& endpoint) {
   TRY(require_administrator(parts, call, endpoint));
   TRY_ASSIGN(const json::object body, body_of(call));
   TRY_ASSIGN(const endpoints::EndpointChange wanted, api::read_endpoint_change(body));
@@ -224,7 +226,8 @@ Result<Response> change(const TransferParts& parts, const Call& call, const Endp
   return result_answer(call, "Updated", "Endpoint updated successfully");
 }
 
-Result<Response> remove(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<Response> remove_endpoint(const TransferParts& parts, const Call& call,
+                                 const Endpoint& endpoint) {
   TRY(require_administrator(parts, call, endpoint));
   TRY(parts.endpoints.remove(endpoint.id));
   return result_answer(call, "Deleted", "Endpoint deleted successfully");
@@ -284,11 +287,12 @@ std::vector<Route> endpoint_routes(const TransferParts& parts) {
   };
   return {
       transfer_route({Method::kGet, "/v0.10/endpoint_search", "Finds endpoints."}, bound(search)),
-      transfer_route({Method::kPost, "/v0.10/endpoint", "Makes an endpoint."}, bound(create)),
-      of_endpoint({Method::kGet, "/v0.10/endpoint/{endpoint_id}", "One endpoint."}, show),
-      of_endpoint({Method::kPut, "/v0.10/endpoint/{endpoint_id}", "Changes it."}, change),
+      transfer_route({Method::kPost, "/v0.10/endpoint", "Makes an endpoint."},
+                     bound(create_endpoint)),
+      of_endpoint({Method::kGet, "/v0.10/endpoint/{endpoint_id}", "One endpoint."}, show_endpoint),
+      of_endpoint({Method::kPut, "/v0.10/endpoint/{endpoint_id}", "Changes it."}, change_endpoint),
       of_endpoint({Method::kDelete, "/v0.10/endpoint/{endpoint_id}", "Removes it; the files stay."},
-                  remove),
+                  remove_endpoint),
       of_endpoint({Method::kGet, "/v0.10/endpoint/{endpoint_id}/server_list", "Its servers."},
                   list_servers),
       of_endpoint(

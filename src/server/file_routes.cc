@@ -71,7 +71,8 @@ void choose(std::vector<FileInfo>& files, const Look& look) {
   });
 }
 
-Result<Response> list(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<Response> list_directory(const TransferParts& parts, const Call& call,
+                                const Endpoint& endpoint) {
   if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kList)) return *held;
   const auto path = path_of(call, endpoint);
   if (!path) return bad_request(call, path.error());
@@ -107,7 +108,8 @@ Result<Response> make_directory(const TransferParts& parts, const Call& call,
                        "mkdir_result", 202);
 }
 
-Result<Response> rename(const TransferParts& parts, const Call& call, const Endpoint& endpoint) {
+Result<Response> rename_file(const TransferParts& parts, const Call& call,
+                             const Endpoint& endpoint) {
   if (auto held = refused_by_pause(parts, call, endpoint, Pausable::kRename)) return *held;
   const auto body = body_of(call);
   if (!body) return bad_request(call, body.error());
@@ -145,13 +147,13 @@ std::vector<Route> file_routes(const TransferParts& parts) {
   };
   return {
       operation(Method::kGet, "/v0.10/operation/endpoint/{endpoint_id}/ls",
-                "The files of a directory.", Situation::kList, list),
+                "The files of a directory.", Situation::kList, list_directory),
       operation(Method::kGet, "/v0.10/operation/endpoint/{endpoint_id}/stat", "One file.",
                 Situation::kStat, stat),
       operation(Method::kPost, "/v0.10/operation/endpoint/{endpoint_id}/mkdir",
                 "Makes a directory.", Situation::kMakeDirectory, make_directory),
       operation(Method::kPost, "/v0.10/operation/endpoint/{endpoint_id}/rename",
-                "Renames a file or directory.", Situation::kRename, rename),
+                "Renames a file or directory.", Situation::kRename, rename_file),
       operation(Method::kPost, "/v0.10/operation/endpoint/{endpoint_id}/symlink",
                 "Makes a symlink.", Situation::kMakeSymlink, make_symlink),
   };

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/path.h"
+#include "base/text.h"
 
 namespace wherry::server {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::size_t kMinPassword = 8;
 constexpr std::size_t kMaxPassword = 1024;
 constexpr std::size_t kMaxUri = 1024;
 
-constexpr Migration kMigrations[] = {
+constexpr Migration kIdentityMigrations[] = {
     {"identity", 1,
      "create table identity_user ("
      " id text primary key, username text not null unique, name text not null,"
@@ -47,14 +48,6 @@ constexpr Migration kMigrations[] = {
     // Digest of the name under which a refresh token was exchanged.
     {"identity", 3, "alter table auth_token add column spent_by text not null default '';"},
 };
-
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return low;
-}
 
 Result<void> check_text(std::string_view field, std::string_view text) {
   if (text.size() > kMaxName)
@@ -175,7 +168,7 @@ constexpr std::string_view kById = "id = :key";
 constexpr std::string_view kByIdOrName = "(id = :key or username = :key)";
 
 Result<StoredUser> load_user(Database& database, std::string_view id_or_name) {
-  TRY_ASSIGN(auto found, load_users(database, kByIdOrName, lower(id_or_name)));
+  TRY_ASSIGN(auto found, load_users(database, kByIdOrName, lower_case(id_or_name)));
   if (found.empty()) {
     return make_error(Code::kNotFound, "no user '{}'; `wherry user list` shows them all",
                       escape_bytes(id_or_name));
@@ -184,7 +177,7 @@ Result<StoredUser> load_user(Database& database, std::string_view id_or_name) {
 }
 
 Result<StoredClient> load_client(Database& database, std::string_view id) {
-  TRY_ASSIGN(auto found, load_clients(database, kById, lower(id)));
+  TRY_ASSIGN(auto found, load_clients(database, kById, lower_case(id)));
   if (found.empty()) {
     return make_error(Code::kNotFound, "no client '{}'; `wherry client list` shows them all",
                       escape_bytes(id));
@@ -233,14 +226,14 @@ void insert_client(soci::session& sql, const Client& client, const std::string& 
 
 }  // namespace
 
-std::span<const Migration> identity_migrations() { return kMigrations; }
+std::span<const Migration> identity_migrations() { return kIdentityMigrations; }
 
 Identities::Identities(const Parts& parts)
     : parts_(parts), nobody_(hash_secret(random_secret(), parts.cost)) {}
 
 Result<User> Identities::create_user(const NewUser& request) {
   User user;
-  user.username = lower(request.username);
+  user.username = lower_case(request.username);
   user.name = request.name.empty() ? user.username : request.name;
   user.email = request.email.empty() ? user.username : request.email;
   TRY(check_username(user.username));

@@ -21,9 +21,9 @@ using endpoints::Role;
 using tasks::AdminSide;
 using tasks::Task;
 
-constexpr std::uint64_t kUsualTasks = 100;
-constexpr std::uint64_t kMostTasks = 1000;
-constexpr std::size_t kTasksAtOnce = 1000;
+constexpr std::uint64_t kUsualManagedTasks = 100;
+constexpr std::uint64_t kMostManagedTasks = 1000;
+constexpr std::size_t kManagedTasksAtOnce = 1000;
 
 // ---- which tasks
 
@@ -68,7 +68,7 @@ struct TaskListRequest {
   tasks::TaskFilter stored;
   std::optional<bool> is_paused;
   std::uint64_t min_faults = 0;
-  std::uint64_t limit = kUsualTasks;
+  std::uint64_t limit = kUsualManagedTasks;
   std::string last_key;  // the id of the last task of the page before
 };
 
@@ -123,7 +123,7 @@ Result<TaskListRequest> read_task_list(const Call& call) {
     TRY_ASSIGN(request.is_paused, query_flag(call, "filter_is_paused", false));
   }
   TRY_ASSIGN(request.min_faults, query_number(call, "filter_min_faults", 0));
-  TRY_ASSIGN(const Window window, window_of(call, kUsualTasks, kMostTasks));
+  TRY_ASSIGN(const Window window, window_of(call, kUsualManagedTasks, kMostManagedTasks));
   request.limit = std::max<std::uint64_t>(window.limit, 1);
   request.last_key = query_text(call, "last_key");
   return request;
@@ -136,9 +136,9 @@ Result<std::vector<Task>> find_tasks(const TransferParts& parts, TaskListRequest
     TRY_ASSIGN(const Task last, parts.service.task(request.last_key), "last_key");
     request.stored.requested_before = last.requested;
   }
-  request.stored.limit = kTasksAtOnce;
+  request.stored.limit = kManagedTasksAtOnce;
   std::vector<Task> found;
-  for (;; request.stored.offset += kTasksAtOnce) {
+  for (;; request.stored.offset += kManagedTasksAtOnce) {
     TRY_ASSIGN(std::vector<Task> page, parts.service.tasks(request.stored));
     for (Task& task : page) {
       const bool is_wanted = has_begun && task.counts.faults >= request.min_faults &&
@@ -147,11 +147,11 @@ Result<std::vector<Task>> find_tasks(const TransferParts& parts, TaskListRequest
       if (is_wanted) found.push_back(std::move(task));
       if (found.size() > request.limit) return found;
     }
-    if (page.size() < kTasksAtOnce) return found;
+    if (page.size() < kManagedTasksAtOnce) return found;
   }
 }
 
-Result<Response> list_tasks(const TransferParts& parts, const Call& call) {
+Result<Response> list_managed_tasks(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(TaskListRequest request, read_task_list(call));
   TRY_ASSIGN(const auto endpoints, looked_after(parts, *call.caller, Role::Kind::kActivityMonitor));
   const std::string wanted = query_text(call, "filter_endpoint");
@@ -187,8 +187,8 @@ Result<Response> monitored_endpoints(const TransferParts& parts, const Call& cal
   return json_answer(api::whole_list("monitored_endpoints", std::move(data)));
 }
 
-Result<Response> show_endpoint(const TransferParts& parts, const Call& call,
-                               const Endpoint& endpoint) {
+Result<Response> show_managed_endpoint(const TransferParts& parts, const Call& call,
+                                       const Endpoint& endpoint) {
   TRY_ASSIGN(const json::object document, endpoint_view(parts, *call.caller, endpoint));
   return json_answer(document);
 }
@@ -284,7 +284,7 @@ Result<Response> show_cancel(const TransferParts& parts, AdminCancels& cancels, 
 
 using TaskAnswer = Result<Response> (*)(const TransferParts&, const Call&, const Task&);
 
-Result<Response> show_task(const TransferParts& parts, const Call&, const Task& task) {
+Result<Response> show_managed_task(const TransferParts& parts, const Call&, const Task& task) {
   return json_answer(shown_task(parts, task));
 }
 
@@ -332,15 +332,16 @@ std::vector<Route> manager_routes(const TransferParts& parts, AdminCancels& canc
                       "Endpoints whose tasks the caller may see."},
                      bound(monitored_endpoints)),
       route_of_endpoint(parts, "/v0.10/endpoint_manager/endpoint/{endpoint_id}", "One of them.",
-                        show_endpoint),
+                        show_managed_endpoint),
       route_of_endpoint(parts,
                         "/v0.10/endpoint_manager/endpoint/{endpoint_id}/hosted_endpoint_list",
                         "The guest collections on it.", list_hosted),
       route_of_endpoint(parts, "/v0.10/endpoint_manager/endpoint/{endpoint_id}/access_list",
                         "Its access rules.", list_access),
       transfer_route({Method::kGet, "/v0.10/endpoint_manager/task_list", "Tasks on them."},
-                     bound(list_tasks)),
-      route_of_task(parts, "/v0.10/endpoint_manager/task/{task_id}", "One of these.", show_task),
+                     bound(list_managed_tasks)),
+      route_of_task(parts, "/v0.10/endpoint_manager/task/{task_id}", "One of these.",
+                    show_managed_task),
       route_of_task(parts, "/v0.10/endpoint_manager/task/{task_id}/event_list", "Its events.",
                     list_events),
       route_of_task(parts, "/v0.10/endpoint_manager/task/{task_id}/successful_transfers",

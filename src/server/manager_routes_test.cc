@@ -13,7 +13,7 @@ using endpoints::Role;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const std::string kBob = "0b0b0b0b-0000-4000-8000-000000000002";
+const std::string kManager = "0b0b0b0b-0000-4000-8000-000000000002";
 
 // The tasks are Ada's, and so are the endpoints; Bob looks after them, or does not.
 class ManagerRoutesTest : public RouteFixture {
@@ -25,11 +25,11 @@ class ManagerRoutesTest : public RouteFixture {
         AdminCancels::Parts{*world_.database, world_.clock, world_.random});
     routes_ = manager_routes(parts(), *cancels_);
     world_.add_source_file("a.txt", "alpha");
-    caller_.identity = kBob;
+    caller_.identity = kManager;
   }
   void give_bob(Role::Kind kind, const endpoints::EndpointId& endpoint) {
     ASSERT_TRUE(permissions_.create_role(
-        {.id = {}, .endpoint = endpoint, .principal = kBob, .kind = kind}));
+        {.id = {}, .endpoint = endpoint, .principal = kManager, .kind = kind}));
   }
   tasks::TaskId submit() {
     world_.clock.advance(std::chrono::seconds(1));
@@ -144,7 +144,7 @@ TEST_F(ManagerRoutesTest, FiltersNarrowTheList) {
   EXPECT_THAT(listed({{"filter_status", "ACTIVE,INACTIVE"}}), ElementsAre(id));
   EXPECT_THAT(listed({{"filter_status", "FAILED"}}), IsEmpty());
   EXPECT_THAT(listed({{"filter_owner_id", "ada"}}), ElementsAre(id));
-  EXPECT_THAT(listed({{"filter_owner_id", kBob}}), IsEmpty());
+  EXPECT_THAT(listed({{"filter_owner_id", kManager}}), IsEmpty());
   EXPECT_THAT(listed({{"filter_endpoint", world_.source}}), ElementsAre(id));
   EXPECT_THAT(listed({{"filter_endpoint", world_.target}}), IsEmpty());
   EXPECT_THAT(listed({{"filter_endpoint_use", "destination"}}), IsEmpty());

@@ -60,7 +60,7 @@ Result<PauseRule> managed_rule(const TransferParts& parts, const Call& call) {
   return rule;
 }
 
-Result<Response> create(const TransferParts& parts, const Call& call) {
+Result<Response> create_rule(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const json::object body, body_of(call));
   TRY_ASSIGN(PauseRule rule, api::read_pause_rule(body));
   const auto endpoint = visible_endpoint(parts, *call.caller, rule.endpoint);
@@ -76,7 +76,7 @@ Result<Response> create(const TransferParts& parts, const Call& call) {
   return json_answer(document_of(parts, made), 201);
 }
 
-Result<Response> list(const TransferParts& parts, const Call& call) {
+Result<Response> list_rules(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const auto managed, looked_after(parts, *call.caller, Role::Kind::kActivityManager));
   const std::string wanted = query_text(call, "filter_endpoint");
   std::vector<EndpointId> ids;
@@ -89,12 +89,12 @@ Result<Response> list(const TransferParts& parts, const Call& call) {
   return json_answer(api::whole_list("pause_rule_list", std::move(data)));
 }
 
-Result<Response> show(const TransferParts& parts, const Call& call) {
+Result<Response> show_rule(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const PauseRule rule, managed_rule(parts, call));
   return json_answer(document_of(parts, rule));
 }
 
-Result<Response> change(const TransferParts& parts, const Call& call) {
+Result<Response> change_rule(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const PauseRule rule, managed_rule(parts, call));
   TRY_ASSIGN(const json::object body, body_of(call));
   TRY_ASSIGN(endpoints::PauseRuleChange wanted, api::read_pause_rule_change(body));
@@ -103,7 +103,7 @@ Result<Response> change(const TransferParts& parts, const Call& call) {
   return result_answer(call, "Updated", "Pause rule updated successfully");
 }
 
-Result<Response> remove(const TransferParts& parts, const Call& call) {
+Result<Response> remove_rule(const TransferParts& parts, const Call& call) {
   TRY_ASSIGN(const PauseRule rule, managed_rule(parts, call));
   TRY(parts.service.pause_rules().remove(rule.id));
   return result_answer(call, "Deleted", "Pause rule deleted successfully");
@@ -147,17 +147,17 @@ std::vector<Route> pause_routes(const TransferParts& parts) {
                  }),
       transfer_route({Method::kGet, "/v0.10/endpoint_manager/pause_rule_list",
                       "Pause rules of endpoints that the caller looks after."},
-                     bound(list)),
+                     bound(list_rules)),
       transfer_route({Method::kPost, "/v0.10/endpoint_manager/pause_rule", "Makes a pause rule."},
-                     bound(create)),
+                     bound(create_rule)),
       transfer_route(
           {Method::kGet, "/v0.10/endpoint_manager/pause_rule/{rule_id}", "One pause rule."},
-          bound(show)),
+          bound(show_rule)),
       transfer_route({Method::kPut, "/v0.10/endpoint_manager/pause_rule/{rule_id}", "Changes it."},
-                     bound(change)),
+                     bound(change_rule)),
       transfer_route({Method::kDelete, "/v0.10/endpoint_manager/pause_rule/{rule_id}",
                       "Removes it; what it held back goes on."},
-                     bound(remove)),
+                     bound(remove_rule)),
   };
 }
 

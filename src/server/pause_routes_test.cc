@@ -11,7 +11,7 @@ namespace json = boost::json;
 using endpoints::Role;
 using testing::HasSubstr;
 
-const std::string kBob = "0b0b0b0b-0000-4000-8000-000000000002";
+const std::string kPauseManager = "0b0b0b0b-0000-4000-8000-000000000002";
 
 class PauseRoutesTest : public RouteFixture {
  protected:
@@ -34,7 +34,7 @@ class PauseRoutesTest : public RouteFixture {
   }
   void give_bob(Role::Kind kind) {
     ASSERT_TRUE(permissions_.create_role(
-        {.id = {}, .endpoint = world_.source, .principal = kBob, .kind = kind}));
+        {.id = {}, .endpoint = world_.source, .principal = kPauseManager, .kind = kind}));
   }
 };
 
@@ -54,7 +54,7 @@ TEST_F(PauseRoutesTest, ARuleIsMadeShownChangedAndRemoved) {
 
 TEST_F(PauseRoutesTest, OnlyWhoManagesTheEndpointMakesRules) {
   const std::string id(object(create(world_.source, "pause_ls")).at("id").as_string());
-  caller_.identity = kBob;
+  caller_.identity = kPauseManager;
   EXPECT_EQ(code(create(world_.source, "pause_ls")), "EndpointNotFound");
   EXPECT_EQ(rule(Method::kDelete, id).status, 404u);
   give_bob(Role::Kind::kActivityMonitor);

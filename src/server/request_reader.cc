@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
-#include <cctype>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace wherry::server {
 namespace {
@@ -16,12 +16,6 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 std::optional<Method> method_of(http::verb verb) {
   switch (verb) {

@@ -7,16 +7,12 @@
 
 #include "api/json.h"
 #include "base/path.h"
+#include "base/text.h"
 
 namespace wherry::server {
 namespace {
 
 namespace json = boost::json;
-
-std::string lower_case(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
 
 Error no_such_endpoint(std::string_view id) {
   return make_error(Code::kNotFound, "no such endpoint '{}'", escape_bytes(id));

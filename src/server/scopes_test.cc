@@ -7,7 +7,7 @@
 namespace wherry::server {
 namespace {
 
-constexpr const char* kTransfer = "urn:globus:auth:scope:transfer.api.globus.org:all";
+constexpr const char* kTransferScope = "urn:globus:auth:scope:transfer.api.globus.org:all";
 constexpr const char* kTimers = "524230d7-ea86-4a52-8312-86065a9e0417";
 
 TEST(Scopes, DependentsAndOptionalOnesAreReadAndWrittenBack) {
@@ -49,7 +49,7 @@ TEST(Scopes, EachScopeHasTheResourceServerThatClientsExpect) {
   EXPECT_EQ(resource_server_of("openid").value(), "auth.globus.org");
   EXPECT_EQ(resource_server_of("urn:globus:auth:scope:auth.globus.org:view_identity_set").value(),
             "auth.globus.org");
-  EXPECT_EQ(resource_server_of(kTransfer).value(), "transfer.api.globus.org");
+  EXPECT_EQ(resource_server_of(kTransferScope).value(), "transfer.api.globus.org");
   EXPECT_EQ(resource_server_of(std::string("https://auth.globus.org/scopes/") + kTimers + "/timer")
                 .value(),
             kTimers);

@@ -13,7 +13,7 @@ namespace wherry::server {
 namespace {
 
 constexpr std::size_t kBits = 2048;
-constexpr ByteCount kMaxFile = 64 << 10;
+constexpr ByteCount kMaxKeyFile = 64 << 10;
 
 Result<Key> key_of(const std::string& pem) {
   Key key = private_key_of(pem);
@@ -69,7 +69,7 @@ class RsaKey : public SigningKey {
 }  // namespace
 
 Result<std::unique_ptr<SigningKey>> SigningKey::open(const std::string& path) {
-  auto pem = read_file(path, kMaxFile);
+  auto pem = read_file(path, kMaxKeyFile);
   if (!pem && pem.error().code != Code::kNotFound) return std::move(pem).error();
   if (!pem) {
     const Key made(::EVP_RSA_gen(kBits));

@@ -9,7 +9,7 @@
 namespace wherry::server {
 namespace {
 
-constexpr Migration kMigrations[] = {
+constexpr Migration kSiteUserMigrations[] = {
     {"site_user", 1,
      "create table site_user ("
      " site integer not null, identity text not null, may_manage integer not null,"
@@ -35,7 +35,7 @@ Result<SiteRight> parse_site_right(std::string_view text) {
   return make_error(Code::kInvalid, "'{}' is not use or manage", escape_bytes(text));
 }
 
-std::span<const Migration> site_user_migrations() { return kMigrations; }
+std::span<const Migration> site_user_migrations() { return kSiteUserMigrations; }
 
 Result<void> SiteUsers::put(const SiteUser& user) {
   CHECK(user.right != SiteRight::kOwn);  // the owner stands in the site itself

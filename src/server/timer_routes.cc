@@ -20,7 +20,7 @@ using api::TimerCreation;
 using api::TimerPlace;
 using api::TimerStatus;
 
-constexpr unsigned kUnprocessable = 422;
+constexpr unsigned kInvalidTimer = 422;
 // Bodies are read with an id that nobody has.
 constexpr std::string_view kNoSubmission = "00000000-0000-0000-0000-000000000000";
 
@@ -29,7 +29,7 @@ Response answer(unsigned status, const json::object& document) {
 }
 
 Response invalid(const TimerPlace& place, std::string_view message) {
-  return answer(kUnprocessable, api::timer_invalid_document(place, message));
+  return answer(kInvalidTimer, api::timer_invalid_document(place, message));
 }
 
 Response failed(const Call& call, const Error& error) {
@@ -85,7 +85,7 @@ struct Shape {
   const char* body_is_in;
 };
 
-Response create(const TimerParts& parts, const Call& call, const Shape& shape) {
+Response create_timer(const TimerParts& parts, const Call& call, const Shape& shape) {
   const auto document = api::parse_object(call.request.body);
   if (!document) return invalid({}, document.error().message);
   TimerPlace place;
@@ -187,7 +187,7 @@ void sort(std::vector<Timer>& timers, const ListRequest& list) {
   });
 }
 
-Response list(const TimerParts& parts, const Call& call) {
+Response list_timers(const TimerParts& parts, const Call& call) {
   TimerPlace place;
   const auto request = read_list(call.request, place);
   if (!request) return invalid(place, request.error().message);
@@ -207,7 +207,7 @@ Response one(const TimerParts& parts, const Call& call, const Result<Timer>& tim
 
 // ---- changing
 
-Response rename(const TimerParts& parts, const Call& call) {
+Response rename_timer(const TimerParts& parts, const Call& call) {
   // Before the body is looked at: a stranger learns nothing from what is wrong with it.
   const auto known = parts.timers.get(call.caller->identity, call.parameter("timer_id"));
   if (!known) return failed(call, known.error());
@@ -246,18 +246,18 @@ std::vector<Route> timer_routes(const TimerParts& parts) {
                       [parts, run](const Call& call) { return run(parts, call); }});
   };
   add(Method::kPost, "/v2/timer", "Creates a timer.", [](const TimerParts& p, const Call& call) {
-    return create(p, call, {api::read_timer, wrapped_timer, "timer"});
+    return create_timer(p, call, {api::read_timer, wrapped_timer, "timer"});
   });
   add(Method::kPost, "/jobs", "Creates a timer, in the older shape.",
       [](const TimerParts& p, const Call& call) {
-        return create(p, call, {api::read_timer_job, whole_job, "callback_body"});
+        return create_timer(p, call, {api::read_timer_job, whole_job, "callback_body"});
       });
-  add(Method::kGet, "/jobs", "Lists the caller's timers.", list);
+  add(Method::kGet, "/jobs", "Lists the caller's timers.", list_timers);
   add(Method::kGet, "/jobs/{timer_id}", "Tells of a timer and its last runs.",
       [](const TimerParts& p, const Call& call) {
         return one(p, call, p.timers.get(call.caller->identity, call.parameter("timer_id")));
       });
-  add(Method::kPatch, "/jobs/{timer_id}", "Gives a timer another name.", rename);
+  add(Method::kPatch, "/jobs/{timer_id}", "Gives a timer another name.", rename_timer);
   add(Method::kDelete, "/jobs/{timer_id}", "Deletes a timer; what it submitted goes on.",
       [](const TimerParts& p, const Call& call) {
         return one(p, call, p.timers.remove(call.caller->identity, call.parameter("timer_id")));

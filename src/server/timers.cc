@@ -7,6 +7,8 @@
 
 #include "base/back_off.h"
 #include "base/path.h"
+#include "base/text.h"
+#include "server/stored_time.h"
 #include "server/timer_schedule.h"
 
 namespace wherry::server {
@@ -15,7 +17,7 @@ namespace {
 using api::TimerRun;
 using api::TimerStatus;
 
-constexpr Migration kMigrations[] = {
+constexpr Migration kTimerMigrations[] = {
     {"timer", 1,
      "create table timer ("
      " number integer primary key autoincrement, id text not null unique, owner text not null,"
@@ -42,20 +44,10 @@ constexpr std::string_view kColumns =
 constexpr Duration kFirstRetry = std::chrono::seconds(30);
 constexpr Duration kLongestRetry = std::chrono::minutes(10);
 
-long long stored(TimePoint time) { return time.time_since_epoch().count(); }
 long long stored(const std::optional<TimePoint>& time) { return time ? stored(*time) : 0; }
-TimePoint restored(long long time) { return TimePoint(Duration(time)); }
 std::optional<TimePoint> restored_or_none(long long time) {
   if (time == 0) return std::nullopt;
   return restored(time);
-}
-
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return low;
 }
 
 Error unknown_timer(std::string_view id) {
@@ -138,7 +130,7 @@ std::optional<Timer> load_one(soci::session& sql, const std::string& id) {
 }
 
 Result<Timer> load_own(soci::session& sql, const std::string& owner, std::string_view id) {
-  std::optional<Timer> timer = load_one(sql, lower(id));
+  std::optional<Timer> timer = load_one(sql, lower_case(id));
   if (!timer || timer->owner != owner) return unknown_timer(id);
   return std::move(*timer);
 }
@@ -195,7 +187,7 @@ bool is_same_attempt(const Timer& timer, const std::string& submission_id) {
 
 }  // namespace
 
-std::span<const Migration> timer_migrations() { return kMigrations; }
+std::span<const Migration> timer_migrations() { return kTimerMigrations; }
 
 Result<Timer> Timers::create(const std::string& owner, const api::TimerCreation& creation) {
   Timer timer;
@@ -226,7 +218,7 @@ Result<std::vector<Timer>> Timers::list(const std::string& owner, const TimerFil
     const bool has_status =
         filter.statuses.empty() || std::find(filter.statuses.begin(), filter.statuses.end(),
                                              timer.status) != filter.statuses.end();
-    return !has_status || lower(timer.name).find(lower(filter.name)) == std::string::npos;
+    return !has_status || lower_case(timer.name).find(lower_case(filter.name)) == std::string::npos;
   });
   return timers;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "server/secrets.h"
+#include "server/stored_time.h"
 
 namespace wherry::server {
 namespace {
@@ -18,9 +19,6 @@ constexpr std::string_view kAccess = "access";
 constexpr std::string_view kRefresh = "refresh";
 // Expired rows are kept for a while, so that "expired" can be told from "unknown".
 constexpr seconds kKeepExpired = std::chrono::hours(24 * 7);
-
-long long stored(TimePoint time) { return time.time_since_epoch().count(); }
-TimePoint restored(long long time) { return TimePoint(Duration(time)); }
 
 Error bad_token(std::string_view why) { return make_error(Code::kDenied, "the token is {}", why); }
 
