@@ -14,7 +14,7 @@ namespace {
 
 using jobs::App;
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_apps(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const auto sites, sites_option(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const std::vector<App> apps, wherry->jobs().apps.list(sites));
@@ -28,7 +28,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_app(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, site_option(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const App app, wherry->jobs().apps.find(site.id, arguments.text("APP")));
@@ -37,7 +37,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 }
 
 // Touches no state: for editors and for files that are no site's yet.
-Result<int> check(Context& context, const Arguments& arguments) {
+Result<int> check_app(Context& context, const Arguments& arguments) {
   for (const std::string& file : arguments.all("FILE")) {
     TRY_ASSIGN(const App app, read_app_file(file), "'{}'", escape_bytes(file));
     context.output().record(app_record(app, ""));
@@ -50,7 +50,7 @@ Result<int> sample(Context& context, const Arguments&) {
   return kExitDone;
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_app(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, site_option(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   jobs::Apps& apps = wherry->jobs().apps;
@@ -73,19 +73,19 @@ std::span<const Command> app_commands() {
       {.name = "app ls",
        .summary = "List the apps of sites; with -v, all about them.",
        .options = {sites_option_spec()},
-       .handler = list},
+       .handler = list_apps},
       {.name = "app show",
        .summary = "Show an app: its command, parameters and transfer slots.",
        .positionals = {kApp},
        .options = {site_option_spec()},
-       .handler = show},
+       .handler = show_app},
       {.name = "app check",
        .summary = "Look whether the files of apps are right, without using them.",
        .positionals = {{.name = "FILE",
                         .kind = ValueKind::kFile,
                         .help = "The files.",
                         .count = PositionalSpec::Count::kOneOrMore}},
-       .handler = check,
+       .handler = check_app,
        .examples = {"wherry app check apps/compress.yml"}},
       {.name = "app sample", .summary = "Print a sample of an app's file.", .handler = sample},
       {.name = "app rm",
@@ -93,7 +93,7 @@ std::span<const Command> app_commands() {
        .positionals = {kApp},
        .options = {{.name = "force", .short_name = 'f', .help = "With all its jobs."},
                    site_option_spec()},
-       .handler = remove},
+       .handler = remove_app},
   };
   return commands;
 }

@@ -32,7 +32,7 @@ Record bookmark_record(app::Wherry& wherry, const Bookmark& bookmark) {
            {"path", "Path", Bytes{bookmark.path}}}};
 }
 
-Result<int> create(Context& context, const Arguments& arguments) {
+Result<int> create_bookmark(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const Place place,
              resolve_place(wherry->endpoints(), arguments.text("ENDPOINT:PATH")));
@@ -48,7 +48,7 @@ Result<int> create(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> list(Context& context, const Arguments&) {
+Result<int> list_bookmarks(Context& context, const Arguments&) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const auto found, bookmarks_of(*wherry).list(wherry->owner()));
   Output::Table table(context.output(), "bookmark_list",
@@ -65,7 +65,7 @@ Result<int> list(Context& context, const Arguments&) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_bookmark(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const Bookmark bookmark,
              bookmarks_of(*wherry).find(wherry->owner(), arguments.text("BOOKMARK")));
@@ -77,7 +77,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> rename(Context& context, const Arguments& arguments) {
+Result<int> rename_bookmark(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   Bookmarks bookmarks = bookmarks_of(*wherry);
   TRY_ASSIGN(const Bookmark before, bookmarks.find(wherry->owner(), arguments.text("BOOKMARK")));
@@ -90,7 +90,7 @@ Result<int> rename(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_bookmark(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   Bookmarks bookmarks = bookmarks_of(*wherry);
   TRY_ASSIGN(const Bookmark bookmark, bookmarks.find(wherry->owner(), arguments.text("BOOKMARK")));
@@ -112,23 +112,23 @@ std::span<const Command> bookmark_commands() {
                         .kind = ValueKind::kLocation,
                         .help = "The directory. It need not be there yet."},
                        {.name = "NAME", .help = "Upper and lower case differ."}},
-       .handler = create,
+       .handler = create_bookmark,
        .examples = {"wherry bookmark create lab:/run42/ data"}},
-      {.name = "bookmark list", .summary = "List your bookmarks.", .handler = list},
+      {.name = "bookmark list", .summary = "List your bookmarks.", .handler = list_bookmarks},
       {.name = "bookmark show",
        .summary = "Print ENDPOINT:PATH of a bookmark, for other commands.",
        .description = "Use it as in: wherry ls \"$(wherry bookmark show data)\". With --verbose it "
                       "prints all that is known of the bookmark.",
        .positionals = {kBookmark},
-       .handler = show},
+       .handler = show_bookmark},
       {.name = "bookmark rename",
        .summary = "Give a bookmark another name.",
        .positionals = {kBookmark, {.name = "NEW_NAME", .help = "The name from now on."}},
-       .handler = rename},
+       .handler = rename_bookmark},
       {.name = "bookmark delete",
        .summary = "Delete a bookmark; what it names stays.",
        .positionals = {kBookmark},
-       .handler = remove},
+       .handler = remove_bookmark},
   };
   return commands;
 }

@@ -63,7 +63,7 @@ Result<void> list_entries(Context& context, const Reader& reader, const RelPath&
   return {};
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_catalog(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const auto reader, open(arguments));
   const std::string& directory = arguments.text("DIRECTORY");
   if (directory.empty() && !arguments.has("entries")) {
@@ -75,7 +75,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> check(Context& context, const Arguments& arguments) {
+Result<int> check_catalog(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const auto reader, open(arguments));
   TRY(reader->check());
   context.output().message("Sound",
@@ -100,11 +100,11 @@ std::span<const Command> catalog_commands() {
                         .help = "List what is in and below this directory of the tree.",
                         .count = PositionalSpec::Count::kOptional}},
        .options = {{.name = "entries", .short_name = 'e', .help = "List every entry."}},
-       .handler = show},
+       .handler = show_catalog},
       {.name = "catalog check",
        .summary = "Verify every checksum, order and count of a catalog.",
        .positionals = {kFile},
-       .handler = check},
+       .handler = check_catalog},
   };
   return commands;
 }

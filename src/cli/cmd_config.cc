@@ -39,7 +39,7 @@ Error unknown_setting(const std::string& wanted, std::span<const std::string> na
       best ? fmt::format("; did you mean '{}'?", *best) : "; `wherry config show` lists all");
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_settings(Context& context, const Arguments& arguments) {
   if (arguments.has("markdown")) {
     context.output().raw(settings_reference());
     return kExitDone;
@@ -85,7 +85,7 @@ std::span<const Command> config_commands() {
                         .help = "Only this setting or group of settings, e.g. 'transfer'.",
                         .count = PositionalSpec::Count::kOptional}},
        .options = {{.name = "markdown", .help = "Print docs/reference/options.md."}},
-       .handler = show},
+       .handler = show_settings},
       {.name = "config path", .summary = "Show where settings and state are.", .handler = path},
   };
   return commands;

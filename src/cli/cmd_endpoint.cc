@@ -22,8 +22,6 @@ std::vector<std::string> keywords_of(const std::string& text) {
   return keywords;
 }
 
-Shown shown_if(bool is_set) { return is_set ? Shown::kAlways : Shown::kNotInText; }
-
 Record endpoint_record(const Endpoint& endpoint) {
   return {
       "endpoint",
@@ -137,7 +135,7 @@ Result<std::string> owner_of(app::Wherry& wherry, const std::string& typed) {
                     escape_bytes(typed));
 }
 
-Result<int> create(Context& context, const Arguments& arguments) {
+Result<int> create_endpoint(Context& context, const Arguments& arguments) {
   TRY(check_opposites(arguments));
   TRY_ASSIGN(app::Wherry * wherry, here(context));
   endpoints::NewEndpoint request;
@@ -188,7 +186,7 @@ Result<std::vector<Endpoint>> find_all(Context& context, const std::string& text
   return all;
 }
 
-Result<int> list(Context& context, const Arguments&) {
+Result<int> list_endpoints(Context& context, const Arguments&) {
   TRY_ASSIGN(const auto found, find_all(context, "", SIZE_MAX));
   TRY(show_endpoints(context, found));
   return kExitDone;
@@ -201,7 +199,7 @@ Result<int> search(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_endpoint(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Endpoint endpoint, service->endpoint(arguments.text("ENDPOINT")));
   Record record = endpoint_record(endpoint);
@@ -215,7 +213,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> update(Context& context, const Arguments& arguments) {
+Result<int> update_endpoint(Context& context, const Arguments& arguments) {
   TRY(check_opposites(arguments));
   if (arguments.in_order().empty())
     return make_error(Code::kInvalid,
@@ -249,7 +247,7 @@ Result<int> update(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_endpoint(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, here(context));
   TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
   TRY(wherry->endpoints().remove(endpoint.id), "delete endpoint '{}'",
@@ -329,12 +327,12 @@ std::span<const Command> endpoint_commands() {
                    kDescription,
                    kOrganization,
                    kKeywords},
-       .handler = create,
+       .handler = create_endpoint,
        .examples =
            {"wherry endpoint create lab /data --read-only",
             "wherry endpoint create drive /mnt/drive --daily-quota 750GB --bandwidth 100MiB",
             "wherry endpoint create run42 --host lab:/run42"}},
-      {.name = "endpoint list", .summary = "List all endpoints.", .handler = list},
+      {.name = "endpoint list", .summary = "List all endpoints.", .handler = list_endpoints},
       {.name = "endpoint search",
        .summary =
            "List the endpoints whose name, description, organization or keywords contain a text.",
@@ -347,7 +345,7 @@ std::span<const Command> endpoint_commands() {
       {.name = "endpoint show",
        .summary = "Show what is known of an endpoint.",
        .positionals = {kEndpoint},
-       .handler = show},
+       .handler = show_endpoint},
       {.name = "endpoint update",
        .summary = "Change an endpoint.",
        .positionals = {kEndpoint},
@@ -366,11 +364,11 @@ std::span<const Command> endpoint_commands() {
                    kDescription,
                    kOrganization,
                    kKeywords},
-       .handler = update},
+       .handler = update_endpoint},
       {.name = "endpoint delete",
        .summary = "Forget an endpoint; its files stay.",
        .positionals = {kEndpoint},
-       .handler = remove},
+       .handler = remove_endpoint},
   };
   return commands;
 }

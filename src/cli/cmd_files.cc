@@ -161,7 +161,7 @@ Result<int> mkdir(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> rename(Context& context, const Arguments& arguments) {
+Result<int> rename_file(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Place from, resolve_place(context, arguments.text("OLD")));
   TRY_ASSIGN(const Place to, resolve_place(context, arguments.text("NEW")));
@@ -214,7 +214,7 @@ std::span<const Command> file_commands() {
                        {.name = "NEW",
                         .kind = ValueKind::kLocation,
                         .help = "What it becomes, on the same endpoint."}},
-       .handler = rename,
+       .handler = rename_file,
        .examples = {"wherry rename lab:/run42 lab:/run42-old"}},
   };
   return commands;

@@ -22,7 +22,7 @@ using jobs::JobId;
 using jobs::NewJob;
 
 // Lists are read in parts, so that their length needs no memory.
-constexpr std::size_t kPart = 5'000;
+constexpr std::size_t kJobsAtOnce = 5'000;
 
 Result<JobNames> names_of(app::Wherry& wherry) {
   JobNames names;
@@ -173,7 +173,7 @@ Result<int> create_batch(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> create(Context& context, const Arguments& arguments) {
+Result<int> create_jobs(Context& context, const Arguments& arguments) {
   return arguments.has("batch") ? create_batch(context, arguments) : create_one(context, arguments);
 }
 
@@ -189,7 +189,7 @@ Result<void> show_counts(Context& context, app::Wherry& wherry, const JobFilter&
   return {};
 }
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(JobFilter filter, job_filter(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   if (arguments.has("by-state")) {
@@ -202,7 +202,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   Output::Table table(context.output(), "job_list",
                       job_columns(arguments.has("verbose") ? Detail::kLong : Detail::kShort));
   while (filter.offset < limit) {
-    filter.limit = std::min(kPart, limit - filter.offset);
+    filter.limit = std::min(kJobsAtOnce, limit - filter.offset);
     TRY_ASSIGN(const auto page, wherry->jobs().jobs.list(filter));
     for (const Job& job : page.rows) table.row(job_row(job, names));
     filter.offset += page.rows.size();
@@ -212,7 +212,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_job(Context& context, const Arguments& arguments) {
   const JobId id = numbers_of(arguments, "JOB_ID").front();
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const Job job, wherry->jobs().jobs.get(id));
@@ -286,7 +286,7 @@ Result<int> modify(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const JobFilter filter, chosen_jobs(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const std::uint64_t count, wherry->jobs().jobs.remove(filter));
@@ -318,7 +318,7 @@ Result<std::uint64_t> each_job(Context& context, const Arguments& arguments,
   return count;
 }
 
-Result<int> cancel(Context& context, const Arguments& arguments) {
+Result<int> cancel_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const std::uint64_t count,
              each_job(
                  context, arguments, [](const Job& job) { return !is_final(job.state); },
@@ -329,7 +329,7 @@ Result<int> cancel(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> retry(Context& context, const Arguments& arguments) {
+Result<int> retry_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(
       const std::uint64_t count,
       each_job(
@@ -422,7 +422,7 @@ std::vector<OptionSpec> create_options() {
   return options;
 }
 
-std::vector<OptionSpec> list_options() {
+std::vector<OptionSpec> job_list_options() {
   std::vector<OptionSpec> options = job_filter_options();
   options.push_back({.name = "by-state", .help = "Only how many there are in each state."});
   options.push_back({.name = "order-by",
@@ -498,20 +498,20 @@ std::span<const Command> job_commands() {
            "Its inputs are moved before it runs and its outputs afterwards, by the process of the"
            " site (`wherry site start`). What is wrong is refused at once, and nothing is stored.",
        .options = create_options(),
-       .handler = create,
+       .handler = create_jobs,
        .examples = {"wherry job create -w run42/a -a compress --tag run=42 -p level=9"
                     " -s input=lab:/run42/a.tif -s result=archive:/run42/a.tif.gz",
                     "wherry job create --batch jobs.csv --site beamline"}},
       {.name = "job ls",
        .summary = "List jobs; with -v, all about them.",
        .positionals = {job_ids_positional()},
-       .options = list_options(),
-       .handler = list,
+       .options = job_list_options(),
+       .handler = list_jobs,
        .examples = {"wherry job ls --state FAILED --tag run=42", "wherry job ls --by-state"}},
       {.name = "job show",
        .summary = "Show a job and why it is in its state.",
        .positionals = {{.name = "JOB_ID", .kind = ValueKind::kJob, .help = "The job."}},
-       .handler = show},
+       .handler = show_job},
       {.name = "job events",
        .summary = "List what happened to jobs and their transfer items, the newest last.",
        .positionals = {job_ids_positional()},
@@ -526,19 +526,19 @@ std::span<const Command> job_commands() {
        .summary = "End jobs; their transfers and processes are stopped.",
        .positionals = {job_ids_positional()},
        .options = choosing_options(),
-       .handler = cancel},
+       .handler = cancel_jobs},
       {.name = "job retry",
        .summary = "Let failed jobs go on where they failed; what is done stays done.",
        .positionals = {job_ids_positional()},
        .options = choosing_options(),
-       .handler = retry},
+       .handler = retry_jobs},
       {.name = "job rm",
        .summary = "Forget jobs, with their transfer items and events; files stay.",
        .description = "What is being moved for them is cancelled. Jobs that wait for one that is"
                       " removed fail.",
        .positionals = {job_ids_positional()},
        .options = choosing_options(),
-       .handler = remove,
+       .handler = remove_jobs,
        .examples = {"wherry job rm --tag run=42 --state JOB_FINISHED"}},
   };
   return commands;

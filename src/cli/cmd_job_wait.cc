@@ -18,7 +18,7 @@ using jobs::JobFilter;
 using jobs::JobState;
 using ByState = std::map<JobState, std::uint64_t>;
 
-constexpr Duration kLookEvery = std::chrono::milliseconds(200);
+constexpr Duration kCountEvery = std::chrono::milliseconds(200);
 constexpr std::size_t kFailuresShown = 5;
 
 std::uint64_t unfinished(const ByState& counts) {
@@ -48,7 +48,7 @@ Result<ByState> wait_for(app::Wherry& wherry, const JobFilter& filter, Duration 
     }
     const Duration left = deadline - clock.monotonic();
     if (unfinished(counts) == 0 || left <= Duration(0)) return counts;
-    if (!clock.sleep(std::min(kLookEvery, left), stop)) return counts;
+    if (!clock.sleep(std::min(kCountEvery, left), stop)) return counts;
   }
 }
 
@@ -108,7 +108,7 @@ Result<int> conclude(Context& context, app::Wherry& wherry, const JobFilter& fil
   return open > 0 || bad > 0 ? kExitFailed : kExitDone;
 }
 
-Result<int> wait(Context& context, const Arguments& arguments) {
+Result<int> wait_for_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const JobFilter filter, chosen_jobs(context, arguments));
   const Duration timeout = arguments.seconds("timeout").value_or(std::chrono::hours(24 * 365));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
@@ -124,7 +124,7 @@ Result<int> wait(Context& context, const Arguments& arguments) {
   return conclude(context, *wherry, filter, counts, timeout);
 }
 
-std::vector<OptionSpec> wait_options() {
+std::vector<OptionSpec> job_wait_options() {
   std::vector<OptionSpec> options = job_filter_options();
   options.push_back(all_jobs_option());
   options.push_back({.name = "timeout",
@@ -143,8 +143,8 @@ std::span<const Command> job_wait_commands() {
        .description = "Exits with 0 if all of them are JOB_FINISHED, and with 1 if one FAILED or"
                       " the time is up.",
        .positionals = {job_ids_positional()},
-       .options = wait_options(),
-       .handler = wait,
+       .options = job_wait_options(),
+       .handler = wait_for_jobs,
        .examples = {"wherry job wait --tag run=42 --timeout 10m", "wherry job wait --all"}},
   };
   return commands;

@@ -240,11 +240,11 @@ Result<int> remove_role(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-const PositionalSpec kEndpoint = {
+const PositionalSpec kOfEndpoint = {
     .name = "ENDPOINT", .kind = ValueKind::kEndpoint, .help = "Name or id of the endpoint."};
 const PositionalSpec kRule = {.name = "RULE", .help = "Id of the access rule."};
 const PositionalSpec kRole = {.name = "ROLE", .help = "Id of the role."};
-const OptionSpec kIdentity = {
+const OptionSpec kIdentityOption = {
     .name = "identity", .value = "USER", .help = "A user by name or id, or a client by id."};
 const OptionSpec kGroup = {.name = "group", .value = "ID", .help = "The members of a group."};
 const OptionSpec kPermissions = {.name = "permissions",
@@ -268,7 +268,7 @@ const Command kCreateRule = {
                      .kind = ValueKind::kLocation,
                      .help = "The directory; ENDPOINT:/ for everything."}},
     .options = {kPermissions,
-                kIdentity,
+                kIdentityOption,
                 kGroup,
                 {.name = "all-authenticated", .help = "Everybody who has logged in."},
                 kExpires},
@@ -284,49 +284,49 @@ std::span<const Command> permission_commands() {
       kCreateRule,
       {.name = "endpoint permission list",
        .summary = "List the access rules of an endpoint.",
-       .positionals = {kEndpoint},
+       .positionals = {kOfEndpoint},
        .handler = list_rules},
       {.name = "endpoint permission show",
        .summary = "Show an access rule.",
-       .positionals = {kEndpoint, kRule},
+       .positionals = {kOfEndpoint, kRule},
        .handler = show_rule},
       {.name = "endpoint permission update",
        .summary = "Change what an access rule grants, or until when.",
-       .positionals = {kEndpoint, kRule},
+       .positionals = {kOfEndpoint, kRule},
        .options = {kPermissions, kExpires},
        .handler = update_rule},
       {.name = "endpoint permission delete",
        .summary = "Take away what an access rule grants, also from tasks that run.",
-       .positionals = {kEndpoint, kRule},
+       .positionals = {kOfEndpoint, kRule},
        .handler = remove_rule},
       {.name = "endpoint role create",
        .summary = "Let a user of the service look after an endpoint.",
        .description =
            "An administrator may do everything with it; an access_manager manages access rules; an "
            "activity_manager sees, pauses and cancels its tasks; an activity_monitor sees them.",
-       .positionals = {kEndpoint},
+       .positionals = {kOfEndpoint},
        .options = {{.name = "role",
                     .value = "ROLE",
                     .help = "What they become.",
                     .kind = ValueKind::kChoice,
                     .choices = {"administrator", "access_manager", "activity_manager",
                                 "activity_monitor"}},
-                   kIdentity,
+                   kIdentityOption,
                    kGroup},
        .handler = create_role,
        .examples = {"wherry endpoint role create lab --role administrator --identity "
                     "ada@example.org"}},
       {.name = "endpoint role list",
        .summary = "List the roles of an endpoint.",
-       .positionals = {kEndpoint},
+       .positionals = {kOfEndpoint},
        .handler = list_roles},
       {.name = "endpoint role show",
        .summary = "Show a role.",
-       .positionals = {kEndpoint, kRole},
+       .positionals = {kOfEndpoint, kRole},
        .handler = show_role},
       {.name = "endpoint role delete",
        .summary = "Take a role away.",
-       .positionals = {kEndpoint, kRole},
+       .positionals = {kOfEndpoint, kRole},
        .handler = remove_role},
   };
   return commands;

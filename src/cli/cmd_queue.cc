@@ -82,7 +82,7 @@ std::vector<Value> batch_job_row(const BatchJob& batch_job) {
 
 // ---- submit, ls, term
 
-Result<int> submit(Context& context, const Arguments& arguments) {
+Result<int> submit_batch_job(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, site_option(context, arguments));
   BatchJob wanted;
   wanted.site = site.id;
@@ -108,7 +108,7 @@ Result<int> submit(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_batch_jobs(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   jobs::BatchJobFilter filter;
   TRY_ASSIGN(filter.sites, sites_option(context, arguments));
@@ -328,7 +328,7 @@ std::span<const Command> queue_commands() {
        .description = "The process of the site submits it and follows it; in it a launcher takes"
                       " jobs that can run, until its time is over or it has had none for a while.",
        .options = submit_options(),
-       .handler = submit,
+       .handler = submit_batch_job,
        .examples = {"wherry queue submit -n 4 -t 60 -q debug -A physics",
                     "wherry queue submit -n 1 -t 30 --tag campaign=2026 -x constraint=gpu"}},
       {.name = "queue ls",
@@ -342,7 +342,7 @@ std::span<const Command> queue_commands() {
                     .help = "At most N, the newest first.",
                     .kind = ValueKind::kInteger},
                    sites_option_spec()},
-       .handler = list},
+       .handler = list_batch_jobs},
       {.name = "queue term",
        .summary = "Cancel batch jobs.",
        .positionals = {{.name = "ID",

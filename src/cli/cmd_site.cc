@@ -19,7 +19,7 @@ namespace {
 
 using jobs::Site;
 
-bool exists(const std::string& path) {
+bool is_there(const std::string& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0;
 }
@@ -95,7 +95,7 @@ Result<int> sync_site(Context& context, const Arguments& arguments) {
 
 // ---- looking
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_sites(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const auto sites, wherry->jobs().sites.list());
   const bool is_long = arguments.has("verbose");
@@ -112,7 +112,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_site(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const Site site, find_site(context, arguments.text("SITE")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const SiteView view, view_of(*wherry, site));
@@ -134,7 +134,7 @@ Result<void> refuse_if_run(app::Wherry& wherry, const Site& site) {
                     escape_bytes(site.name), describe(*holder), escape_bytes(site.name));
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_site(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const Site site, find_site(context, arguments.text("SITE")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY(refuse_if_run(*wherry, site));
@@ -169,9 +169,9 @@ Result<int> move(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const std::string target, absolute_local_path(arguments.text("PATH")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY(refuse_if_run(*wherry, site));
-  const bool is_moved = !exists(site.path) && exists(target + "/settings.yml");
+  const bool is_moved = !is_there(site.path) && is_there(target + "/settings.yml");
   if (!is_moved) {
-    if (exists(target))
+    if (is_there(target))
       return make_error(Code::kAlreadyExists, "'{}' exists already", escape_bytes(target));
     TRY(durable_rename(site.path, target));
   }
@@ -210,15 +210,6 @@ Result<int> globus_login(Context& context, const Arguments& arguments) {
                      scopes);
 }
 
-const PositionalSpec kSite = {.name = "SITE",
-                              .kind = ValueKind::kSite,
-                              .help =
-                                  "Number, name or part of the path; without it, the site in"
-                                  " whose directory you are.",
-                              .count = PositionalSpec::Count::kOptional};
-const PositionalSpec kNamedSite = {
-    .name = "SITE", .kind = ValueKind::kSite, .help = "Number, name or part of the path."};
-
 }  // namespace
 
 std::span<const Command> site_commands() {
@@ -239,34 +230,34 @@ std::span<const Command> site_commands() {
        .examples = {"wherry site init ~/beamline -n beamline"}},
       {.name = "site ls",
        .summary = "List the sites and what their processes last did; with -v, all about them.",
-       .handler = list},
+       .handler = list_sites},
       {.name = "site show",
        .summary = "Show a site: who runs it, what it needs, how its jobs stand.",
-       .positionals = {kSite},
-       .handler = show},
+       .positionals = {site_positional()},
+       .handler = show_site},
       {.name = "site sync",
        .summary = "Put settings.yml and apps/*.yml of a site into force: all, or nothing.",
        .description = "A process that runs the site takes them over; what is being moved goes on.",
-       .positionals = {kSite},
+       .positionals = {site_positional()},
        .handler = sync_site},
       {.name = "site rename",
        .summary = "Give a site another name.",
-       .positionals = {kNamedSite, {.name = "NAME", .help = "The new name."}},
+       .positionals = {named_site_positional(), {.name = "NAME", .help = "The new name."}},
        .handler = rename_site},
       {.name = "site mv",
        .summary = "Move a site to another directory of this machine.",
-       .positionals = {kNamedSite,
+       .positionals = {named_site_positional(),
                        {.name = "PATH",
                         .kind = ValueKind::kFile,
                         .help = "Its new directory, which does not exist yet."}},
        .handler = move},
       {.name = "site rm",
        .summary = "Forget a site with its apps and jobs; files stay.",
-       .positionals = {kNamedSite},
+       .positionals = {named_site_positional()},
        .options = {{.name = "force",
                     .short_name = 'f',
                     .help = "Also if it has jobs that have not ended."}},
-       .handler = remove},
+       .handler = remove_site},
       {.name = "site sample-settings",
        .summary = "Print a settings.yml with every key and its default.",
        .handler = sample_settings},

@@ -130,13 +130,6 @@ Result<int> stop(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-const PositionalSpec kSite = {.name = "SITE",
-                              .kind = ValueKind::kSite,
-                              .help =
-                                  "Number, name or part of the path; without it, the site in"
-                                  " whose directory you are.",
-                              .count = PositionalSpec::Count::kOptional};
-
 }  // namespace
 
 std::span<const Command> site_run_commands() {
@@ -146,7 +139,7 @@ std::span<const Command> site_run_commands() {
        .description =
            "Runs until it is told to stop (ctrl-C, SIGTERM, `wherry site stop`); what is under way"
            " goes on at the next start. A second one waits until the first has ended.",
-       .positionals = {kSite},
+       .positionals = {site_positional()},
        .options = {{.name = "detach",
                     .help = "Run it in the background; its log is log/site.log of the site."},
                    {.name = "force",
@@ -156,7 +149,7 @@ std::span<const Command> site_run_commands() {
        .examples = {"wherry site start beamline --detach"}},
       {.name = "site stop",
        .summary = "End the process of a site, in an orderly way.",
-       .positionals = {kSite},
+       .positionals = {site_positional()},
        .options = {{.name = "timeout",
                     .value = "TIME",
                     .help = "Wait for its end so many seconds, or a time such as 5m (1m).",

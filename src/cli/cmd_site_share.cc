@@ -13,7 +13,7 @@ using server::SiteRight;
 using server::SiteUser;
 
 // A user by name or id, or a client by its id.
-Result<std::string> identity_of(app::Wherry& wherry, const std::string& text) {
+Result<std::string> identity_named(app::Wherry& wherry, const std::string& text) {
   const auto user = wherry.identities().find_user(text);
   if (user) return user->id;
   if (user.error().code != Code::kNotFound) return user.error();
@@ -36,7 +36,7 @@ std::string name_of(app::Wherry& wherry, const std::string& identity) {
 Result<int> share(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
-  TRY_ASSIGN(const std::string identity, identity_of(*wherry, arguments.text("IDENTITY")));
+  TRY_ASSIGN(const std::string identity, identity_named(*wherry, arguments.text("IDENTITY")));
   const SiteRight right = arguments.has("manage") ? SiteRight::kManage : SiteRight::kUse;
   server::SiteUsers users(wherry->database(), system_clock());
   TRY(users.put({site.id, identity, right}));
@@ -50,7 +50,7 @@ Result<int> unshare(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   // Also of an identity that is gone.
-  const auto known = identity_of(*wherry, arguments.text("IDENTITY"));
+  const auto known = identity_named(*wherry, arguments.text("IDENTITY"));
   const std::string identity = known ? *known : arguments.text("IDENTITY");
   server::SiteUsers users(wherry->database(), system_clock());
   TRY(users.remove(site.id, identity));
@@ -59,7 +59,7 @@ Result<int> unshare(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_site_users(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   server::SiteUsers users(wherry->database(), system_clock());
@@ -73,8 +73,6 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-const PositionalSpec kSite = {
-    .name = "SITE", .kind = ValueKind::kSite, .help = "Number, name or part of the path."};
 const PositionalSpec kIdentity = {.name = "IDENTITY",
                                   .help =
                                       "A user of the service, by name or id, or the id of a"
@@ -89,19 +87,19 @@ std::span<const Command> site_share_commands() {
        .description = "It sees the site and runs the apps that it has: makes, changes and deletes"
                       " jobs, which run with the rights of whoever started the site, and move files"
                       " from and to all of its locations.",
-       .positionals = {kSite, kIdentity},
+       .positionals = {named_site_positional(), kIdentity},
        .options = {{.name = "manage",
                     .help = "Also make and change apps: run any command with these rights."}},
        .handler = share,
        .examples = {"wherry site share beamline ada@example.org"}},
       {.name = "site unshare",
        .summary = "End that; jobs that were made go on.",
-       .positionals = {kSite, kIdentity},
+       .positionals = {named_site_positional(), kIdentity},
        .handler = unshare},
       {.name = "site users",
        .summary = "List the users and clients of the service that may use a site.",
-       .positionals = {kSite},
-       .handler = list},
+       .positionals = {named_site_positional()},
+       .handler = list_site_users},
   };
   return commands;
 }

@@ -129,7 +129,7 @@ Result<int> add(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> list(Context& context, const Arguments&) {
+Result<int> list_syncs(Context& context, const Arguments&) {
   TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
   TRY_ASSIGN(const std::vector<SyncDefinition> found, syncs->list());
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
@@ -140,7 +140,7 @@ Result<int> list(Context& context, const Arguments&) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_sync(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
   TRY_ASSIGN(const SyncDefinition definition, syncs->get(arguments.text("NAME")));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
@@ -156,14 +156,14 @@ Result<int> pause(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> resume(Context& context, const Arguments& arguments) {
+Result<int> resume_sync(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
   TRY(syncs->resume(arguments.text("NAME")));
   context.output().message("Resumed", "The sync goes on with its next pass");
   return kExitDone;
 }
 
-Result<int> remove(Context& context, const Arguments& arguments) {
+Result<int> remove_sync(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(sync::SyncService * syncs, syncs_of(context));
   TRY(syncs->remove(arguments.text("NAME")));
   context.output().message("Removed",
@@ -273,11 +273,11 @@ std::span<const Command> sync_commands() {
             " --source-root /data=/~/data",
             "wherry sync add home ~/results archive:/results --deletions propagate"
             " --max-delete 10%"}},
-      {.name = "sync list", .summary = "List all syncs.", .handler = list},
+      {.name = "sync list", .summary = "List all syncs.", .handler = list_syncs},
       {.name = "sync show",
        .summary = "Show how a sync is set up.",
        .positionals = {kName},
-       .handler = show},
+       .handler = show_sync},
       {.name = "sync history",
        .summary = "List the passes of a sync, the newest first.",
        .positionals = {kName},
@@ -293,11 +293,11 @@ std::span<const Command> sync_commands() {
       {.name = "sync resume",
        .summary = "Let a paused sync go on.",
        .positionals = {kName},
-       .handler = resume},
+       .handler = resume_sync},
       {.name = "sync remove",
        .summary = "Forget a sync; the files on both sides stay.",
        .positionals = {kName},
-       .handler = remove},
+       .handler = remove_sync},
   };
   return commands;
 }

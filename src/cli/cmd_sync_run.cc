@@ -99,7 +99,7 @@ Result<int> print_cron(Context& context, const std::vector<std::string>& names) 
   return kExitDone;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> run_sync(Context& context, const Arguments& arguments) {
   const std::vector<std::string>& names = arguments.all("NAME");
   if (arguments.has("print-cron")) return print_cron(context, names);
   TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
@@ -238,7 +238,7 @@ Result<int> rebuild(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-const PositionalSpec kName = {
+const PositionalSpec kSyncName = {
     .name = "NAME", .kind = ValueKind::kSync, .help = "The sync, as `wherry sync list` shows."};
 
 }  // namespace
@@ -266,7 +266,7 @@ std::span<const Command> sync_run_commands() {
                     .help = "Take the sync from a process on another host; only when that process "
                             "is known to be gone for good, because nothing here can see it."},
                    {.name = "print-cron", .help = "Print a crontab line for each sync instead."}},
-       .handler = run,
+       .handler = run_sync,
        .examples = {"wherry sync run frames --dry-run", "wherry sync run frames"}},
       {.name = "sync watch",
        .summary = "Keep syncs up to date until interrupted; one process for all.",
@@ -280,16 +280,16 @@ std::span<const Command> sync_run_commands() {
        .handler = watch},
       {.name = "sync status",
        .summary = "Show what a sync is doing and how its last pass ended.",
-       .positionals = {kName},
+       .positionals = {kSyncName},
        .handler = status},
       {.name = "sync verify",
        .summary = "Read both sides in full and compare them.",
-       .positionals = {kName},
+       .positionals = {kSyncName},
        .handler = verify},
       {.name = "sync rebuild",
        .summary = "Make a lost catalog anew from what is at the target.",
        .description = "Moves nothing. The next pass sends what the target does not have.",
-       .positionals = {kName},
+       .positionals = {kSyncName},
        .handler = rebuild},
   };
   return commands;

@@ -42,7 +42,7 @@ Result<tasks::TaskId> task_id(const Arguments& arguments) {
   return id;
 }
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_tasks(Context& context, const Arguments& arguments) {
   tasks::TaskFilter filter;
   for (const std::string& id : arguments.all("filter-task-id")) filter.ids.push_back(id);
   for (const std::string& state : arguments.all("filter-status")) {
@@ -115,7 +115,7 @@ Result<void> show_errors(Context& context, tasks::TransferService& service, cons
   return {};
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_task(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Task task, service->task(id));
@@ -139,7 +139,7 @@ void warn_if_nobody_runs(Context& context, const Task& task) {
       "wherry: no process runs task {} now; to run it: wherry task resume {}\n", task.id, task.id);
 }
 
-Result<int> wait(Context& context, const Arguments& arguments) {
+Result<int> wait_for_task(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   TRY_ASSIGN(tasks::TransferService * service, context.service());
   TRY_ASSIGN(const Task before, service->task(id));
@@ -188,7 +188,7 @@ Result<int> cancel_all(Context& context, tasks::TransferService& service) {
   return exit;
 }
 
-Result<int> cancel(Context& context, const Arguments& arguments) {
+Result<int> cancel_task(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(tasks::TransferService * service, context.service());
   const bool has_id = !arguments.text("TASK_ID").empty();
   if (has_id == arguments.has("all"))
@@ -200,7 +200,7 @@ Result<int> cancel(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> update(Context& context, const Arguments& arguments) {
+Result<int> update_task(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   tasks::TaskChange change;
   change.label = arguments.optional_text("label");
@@ -239,7 +239,7 @@ Result<int> event_list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> resume(Context& context, const Arguments& arguments) {
+Result<int> resume_task(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const tasks::TaskId id, task_id(arguments));
   TRY_ASSIGN(tasks::LocalService * service, local_service(context));
   if (arguments.has("force")) TRY(service->take_over(id));
@@ -274,7 +274,7 @@ Result<int> purge(Context& context, const Arguments&) {
 const PositionalSpec kTaskId = {
     .name = "TASK_ID", .kind = ValueKind::kTask, .help = "The task, as `wherry task list` shows."};
 
-std::vector<OptionSpec> list_options() {
+std::vector<OptionSpec> task_list_options() {
   return {{.name = "limit",
            .value = "N",
            .help = "Show at most N tasks (10).",
@@ -318,7 +318,7 @@ std::vector<OptionSpec> list_options() {
            .kind = ValueKind::kTime}};
 }
 
-std::vector<OptionSpec> wait_options() {
+std::vector<OptionSpec> task_wait_options() {
   return {{.name = "timeout",
            .value = "TIME",
            .help = "Give up after this many seconds, or a time such as 5m.",
@@ -352,8 +352,8 @@ std::span<const Command> task_commands() {
   static const Command commands[] = {
       {.name = "task list",
        .summary = "List tasks, the newest first.",
-       .options = list_options(),
-       .handler = list,
+       .options = task_list_options(),
+       .handler = list_tasks,
        .examples = {"wherry task list --filter-status ACTIVE --filter-status INACTIVE"}},
       {.name = "task show",
        .summary = "Show a task, the files that it moved, or its errors.",
@@ -364,13 +364,13 @@ std::span<const Command> task_commands() {
                    {.name = "skipped-errors",
                     .help = "List the errors that were skipped, as --skip-source-errors asked."},
                    {.name = "errors", .help = "List all errors of single files, skipped or not."}},
-       .handler = show},
+       .handler = show_task},
       {.name = "task wait",
        .summary = "Wait until a task ends; the exit code tells how.",
        .description = "Exits with 0 if the task succeeded and with 1 if it ended otherwise.",
        .positionals = {kTaskId},
-       .options = wait_options(),
-       .handler = wait},
+       .options = task_wait_options(),
+       .handler = wait_for_task},
       {.name = "task cancel",
        .summary = "End a task, or all tasks, before they are done.",
        .description = "Files that are complete at the target stay; of the others nothing is left.",
@@ -381,7 +381,7 @@ std::span<const Command> task_commands() {
        .options = {{.name = "all",
                     .short_name = 'a',
                     .help = "Cancel every task that has not ended."}},
-       .handler = cancel},
+       .handler = cancel_task},
       {.name = "task update",
        .summary = "Change the label or the deadline of a task that has not ended.",
        .positionals = {kTaskId},
@@ -392,7 +392,7 @@ std::span<const Command> task_commands() {
                     .value = "TIME",
                     .help = "The new deadline, in UTC unless it has a zone.",
                     .kind = ValueKind::kTime}},
-       .handler = update},
+       .handler = update_task},
       {.name = "task event-list",
        .summary = "List what happened to a task, the newest first.",
        .positionals = {kTaskId},
@@ -407,7 +407,7 @@ std::span<const Command> task_commands() {
                    {.name = "force",
                     .help = "Take it from a process on another host; only when that process is "
                             "known to be gone for good, because nothing here can see it."}},
-       .handler = resume},
+       .handler = resume_task},
       {.name = "task generate-submission-id",
        .summary =
            "Print an id for --submission-id, so that a script can submit again without doubling.",

@@ -9,7 +9,6 @@
 namespace wherry::cli {
 namespace {
 
-using engine::TransferItem;
 using Recursion = engine::TransferItem::Recursion;
 
 engine::SyncLevel sync_level(const std::string& name) {
@@ -116,7 +115,7 @@ Result<void> add_typed(Context& context, const Arguments& arguments,
   Ends ends;
   TRY_ASSIGN(ends.source, resolve_place(context, arguments.text("SOURCE")));
   TRY_ASSIGN(ends.target, resolve_place(context, arguments.text("TARGET")));
-  TransferItem item;
+  engine::TransferItem item;
   item.source = ends.source.path;
   item.target = ends.target.path;
   item.recursion = recursion_of(arguments);
@@ -145,8 +144,8 @@ Result<RelPath> batch_path(const Place& base, const std::string& written) {
   return written.starts_with('/') ? path : base.path.join(path);
 }
 
-Result<TransferItem> batch_item(const Ends& ends, const BatchLine& line) {
-  TransferItem item;
+Result<engine::TransferItem> batch_item(const Ends& ends, const BatchLine& line) {
+  engine::TransferItem item;
   TRY_ASSIGN(item.source, batch_path(ends.source, line.source), "source");
   TRY_ASSIGN(item.target, batch_path(ends.target, line.target), "target");
   item.recursion = line.recursive ? Recursion::kYes : Recursion::kNo;
@@ -170,7 +169,7 @@ Result<void> add_batch(Context& context, const Arguments& arguments,
   TRY_ASSIGN(const auto lines, parse_batch(text, BatchKind::kTransfer));
   request.items.reserve(lines.size());
   for (const BatchLine& line : lines) {
-    TRY_ASSIGN(TransferItem item, batch_item(ends, line), "batch line {}", line.number);
+    TRY_ASSIGN(engine::TransferItem item, batch_item(ends, line), "batch line {}", line.number);
     request.items.push_back(std::move(item));
   }
   return {};
@@ -182,7 +181,7 @@ void show_request(Context& context, const tasks::TransferRequest& request) {
                        {"destination_path", "Destination Path"},
                        {"recursive", "Recursive"},
                        {"external_checksum", "External Checksum", Shown::kNotInText}});
-  for (const TransferItem& item : request.items) {
+  for (const engine::TransferItem& item : request.items) {
     table.row({Bytes{"/" + item.source.text()}, Bytes{"/" + item.target.text()},
                item.recursion == Recursion::kYes,
                item.checksum ? Value(item.checksum->digest) : Value()});

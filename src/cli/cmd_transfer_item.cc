@@ -15,7 +15,8 @@ using jobs::ItemFilter;
 using jobs::ItemId;
 using jobs::TransferItem;
 
-constexpr std::size_t kPart = 5'000;
+// Lists are read in parts, so that their length needs no memory.
+constexpr std::size_t kItemsAtOnce = 5'000;
 
 Result<void> take_order(const Arguments& arguments, ItemFilter& filter) {
   using Order = ItemFilter::Order;
@@ -55,7 +56,7 @@ Result<ItemFilter> item_filter(Context& context, const Arguments& arguments) {
   return filter;
 }
 
-Result<int> list(Context& context, const Arguments& arguments) {
+Result<int> list_items(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(ItemFilter filter, item_filter(context, arguments));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   if (arguments.has("by-state")) {
@@ -73,7 +74,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   Output::Table table(context.output(), "transfer_item_list",
                       item_columns(arguments.has("verbose") ? Detail::kLong : Detail::kShort));
   while (filter.offset < limit) {
-    filter.limit = std::min(kPart, limit - filter.offset);
+    filter.limit = std::min(kItemsAtOnce, limit - filter.offset);
     TRY_ASSIGN(const auto page, wherry->jobs().items.list(filter));
     for (const TransferItem& item : page.rows) table.row(item_row(item));
     filter.offset += page.rows.size();
@@ -83,7 +84,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> show(Context& context, const Arguments& arguments) {
+Result<int> show_item(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY_ASSIGN(const TransferItem item,
              wherry->jobs().items.get(numbers_of(arguments, "ITEM_ID").front()));
@@ -91,7 +92,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
   return kExitDone;
 }
 
-Result<int> retry(Context& context, const Arguments& arguments) {
+Result<int> retry_items(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(ItemFilter filter, item_filter(context, arguments));
   static constexpr std::string_view kChoosing[] = {
       "ITEM_ID", "job", "direction", "job-state", "location", "task", "tag", "remote-path", "all"};
@@ -151,7 +152,7 @@ std::vector<OptionSpec> filter_options() {
           sites_option_spec()};
 }
 
-std::vector<OptionSpec> list_options() {
+std::vector<OptionSpec> item_list_options() {
   std::vector<OptionSpec> options = filter_options();
   options.push_back({.name = "by-state", .help = "Only how many there are in each state."});
   options.push_back({.name = "order-by",
@@ -183,8 +184,8 @@ std::span<const Command> transfer_item_commands() {
       {.name = "transfer-item ls",
        .summary = "List what is moved for jobs; with -v, by which tasks.",
        .positionals = {ids},
-       .options = list_options(),
-       .handler = list,
+       .options = item_list_options(),
+       .handler = list_items,
        .examples = {"wherry transfer-item ls --direction in --state active",
                     "wherry transfer-item ls --state error"}},
       {.name = "transfer-item show",
@@ -192,12 +193,12 @@ std::span<const Command> transfer_item_commands() {
        .positionals = {{.name = "ITEM_ID",
                         .kind = ValueKind::kInteger,
                         .help = "The item, as `wherry transfer-item ls` shows."}},
-       .handler = show},
+       .handler = show_item},
       {.name = "transfer-item retry",
        .summary = "Try again what could not be moved; jobs that failed for it wait for it again.",
        .positionals = {ids},
        .options = retry_options(),
-       .handler = retry,
+       .handler = retry_items,
        .examples = {"wherry transfer-item retry --location lab"}},
   };
   return commands;

@@ -21,7 +21,7 @@ std::vector<std::vector<std::string>> rows_of(std::string_view text) {
   }
 }
 
-std::string complaint_about(std::string_view text) {
+std::string complaint_about_csv(std::string_view text) {
   CsvReader reader(text);
   while (true) {
     auto row = reader.next();
@@ -53,9 +53,9 @@ TEST(CsvReader, CountsLinesWithinQuotes) {
 }
 
 TEST(CsvReader, RefusesStrayQuotesAndNamesTheLine) {
-  EXPECT_THAT(complaint_about("a\nb\"c\n"), HasSubstr("line 2"));
-  EXPECT_THAT(complaint_about("a\n\"b\n"), HasSubstr("not closed"));
-  EXPECT_THAT(complaint_about("\"b\"c\n"), HasSubstr("comma"));
+  EXPECT_THAT(complaint_about_csv("a\nb\"c\n"), HasSubstr("line 2"));
+  EXPECT_THAT(complaint_about_csv("a\n\"b\n"), HasSubstr("not closed"));
+  EXPECT_THAT(complaint_about_csv("\"b\"c\n"), HasSubstr("comma"));
 }
 
 }  // namespace

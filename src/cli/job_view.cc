@@ -23,8 +23,6 @@ Value optional_time(const std::optional<TimePoint>& time) {
   return *time;
 }
 
-Shown shown_if(bool says_something) { return says_something ? Shown::kAlways : Shown::kNotInText; }
-
 Pairs pairs(const jobs::TextMap& map) { return {map}; }
 
 std::string remote_text(const TransferItem& item) {
@@ -36,11 +34,6 @@ Value error_text(const TransferItem& item) {
   return item.error->description.empty()
              ? item.error->code
              : fmt::format("{}: {}", item.error->code, printable(item.error->description));
-}
-
-Value text_or_nothing(const std::string& text) {
-  if (text.empty()) return {};
-  return text;
 }
 
 // "input: in, required, local_path"

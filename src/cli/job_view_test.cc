@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const TimePoint kTime{std::chrono::seconds(1539601563)};
+const TimePoint kCreated{std::chrono::seconds(1539601563)};
 
 jobs::Job sample_job() {
   jobs::Job job;
@@ -22,8 +22,8 @@ jobs::Job sample_job() {
   job.workdir = "run42/a";
   job.tags = {{"run", "42"}};
   job.state = jobs::JobState::kFailed;
-  job.created = kTime;
-  job.last_update = kTime;
+  job.created = kCreated;
+  job.last_update = kCreated;
   job.return_code = 3;
   return job;
 }

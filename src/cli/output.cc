@@ -130,6 +130,13 @@ std::string padded(const std::string& text, std::size_t width) {
 
 }  // namespace
 
+Shown shown_if(bool says_something) { return says_something ? Shown::kAlways : Shown::kNotInText; }
+
+Value text_or_nothing(const std::string& text) {
+  if (text.empty()) return {};
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   while (true) {

@@ -49,6 +49,10 @@ using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::str
 
 // Where a field or column appears: the text form of things with many fields shows the main ones.
 enum class Shown { kAlways, kNotInText };
+// Of fields that say something only now and then.
+Shown shown_if(bool says_something);
+// Null for an empty text.
+Value text_or_nothing(const std::string& text);
 
 struct Field {
   std::string_view key;  // in JSON: of the Globus document where that has the field

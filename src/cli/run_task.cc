@@ -103,7 +103,7 @@ Result<int> wait_for_other(Context& context, tasks::TransferService& service,
 }
 
 // How often the counters of a task elsewhere are asked for.
-constexpr Duration kLookEvery = std::chrono::seconds(5);
+constexpr Duration kReportEvery = std::chrono::seconds(5);
 
 void take_counts(const tasks::Counts& counts, engine::Progress& progress) {
   progress.files_found = counts.files;
@@ -124,7 +124,7 @@ Result<Task> wait_elsewhere(tasks::TransferService& whole, const tasks::TaskId& 
   const std::unique_ptr<tasks::TransferService> stoppable = whole.until(stop);
   tasks::TransferService& service = stoppable ? *stoppable : whole;
   for (;;) {
-    auto ended = service.wait(id, kLookEvery, stop);
+    auto ended = service.wait(id, kReportEvery, stop);
     if (ended || ended.error().code != Code::kTimeout) return ended;
     if (const auto now = service.task(id)) take_counts(now->counts, progress);
   }

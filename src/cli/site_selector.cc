@@ -84,6 +84,18 @@ Result<Site> find_site(Context& context, const std::string& selector) {
                     " or make one with `wherry site init PATH -n NAME`");
 }
 
+PositionalSpec site_positional() {
+  return {
+      .name = "SITE",
+      .kind = ValueKind::kSite,
+      .help = "Number, name or part of the path; without it, the site in whose directory you are.",
+      .count = PositionalSpec::Count::kOptional};
+}
+
+PositionalSpec named_site_positional() {
+  return {.name = "SITE", .kind = ValueKind::kSite, .help = "Number, name or part of the path."};
+}
+
 Result<Site> site_option(Context& context, const Arguments& arguments) {
   return find_site(context, arguments.text("site"));
 }

@@ -14,6 +14,9 @@ namespace wherry::cli {
 // `selector` may be empty: the enclosing site, or kInvalid with what to type. kNotFound and
 // kConflict are those of jobs::Sites::resolve().
 Result<jobs::Site> find_site(Context& context, const std::string& selector);
+// The argument that is such a selector, and one that must be given.
+PositionalSpec site_positional();
+PositionalSpec named_site_positional();
 
 // Of --site: a single one.
 Result<jobs::Site> site_option(Context& context, const Arguments& arguments);

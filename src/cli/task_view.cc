@@ -17,14 +17,6 @@ Value sync_level(engine::SyncLevel level) {
          static_cast<std::uint64_t>(engine::SyncLevel::kMissing);
 }
 
-Value text_or_nothing(const std::string& text) {
-  if (text.empty()) return {};
-  return text;
-}
-
-// For fields that say something only now and then.
-Shown shown_if(bool says_something) { return says_something ? Shown::kAlways : Shown::kNotInText; }
-
 Value holder_of(const Task& task) {
   if (!task.holder) return {};
   return fmt::format("process {} on {}", task.holder->pid, task.holder->host);
