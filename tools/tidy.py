@@ -210,6 +210,46 @@ def check_bans(tree: Tree) -> Iterator[Finding]:
                 yield Finding(path, line_of(code, match.start()), f"'{match.group(0)}': {ban.instead}")
 
 
+UNNAMED_NAMESPACE = re.compile(r"^namespace \{$(?P<body>.*?)^\}  // namespace$", re.M | re.S)
+# What begins in column 0, as clang-format leaves it.
+UNNAMED = re.compile(
+    r"^(?:template <[^;{]*?>\n)?"
+    r"(?:(?:struct|enum class|enum|class) (?P<type>\w+)(?= final|[ :]*[^;()=]*\{)"
+    r"|(?:constexpr|const|thread_local|inline) [^=({;]*?\b(?P<constant>k[A-Z]\w*)(?:\[[^\]]*\])*(?=\s*[={(])"
+    r"|[A-Za-z][\w:<>,*& ]*?[ *&](?P<function>[a-z]\w*)\((?P<parameters>[^;{}]*?)\)(?: noexcept)?\s*\{)", re.M)
+
+
+def parameter_types(parameters: str) -> str:
+    """Without names and defaults: two functions of one name and of these types are one to the compiler."""
+    depth, types = 0, [""]
+    for character in parameters:
+        depth += (character in "<([") - (character in ">)]")
+        if character == "," and depth == 0:
+            types.append("")
+        else:
+            types[-1] += character
+    return ",".join(re.sub(r"(?<=[\s&*>])\w+\s*$", "", " ".join(each.split("=")[0].split())).removeprefix("const ").strip(" ")
+                    for each in types)
+
+
+def check_unnamed_names(tree: Tree) -> Iterator[Finding]:
+    """A unity build (the preset `ci`) compiles several files as one: their unnamed namespaces are then one, too."""
+    seen: dict[tuple[str, bool, str], str] = {}
+    for path, text in tree.matching(r"^(src/[^/]+|tests/sim)/[^/]+\.cc$"):
+        directory, _, name = path.rpartition("/")
+        with_tests = is_test(path) or name.startswith("test_")
+        code = code_only(text)
+        for namespace in UNNAMED_NAMESPACE.finditer(text):
+            for found in UNNAMED.finditer(code, *namespace.span("body")):
+                called = found["type"] or found["constant"] or found["function"]
+                kind = f"{called}({parameter_types(found['parameters'])})" if found["function"] else called
+                other = seen.setdefault((directory, with_tests, kind), path)
+                if other != path:
+                    yield Finding(path, line_of(code, found.start()),
+                                  f"'{called}' is also in {other}, which the preset `ci` compiles together with this: "
+                                  "give it a more specific name, or put what both use into a header")
+
+
 def check_todo(tree: Tree) -> Iterator[Finding]:
     marker = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\(#\d+\))")
     for path, text in tree.matching(r"\.(cc|h|cmake)$|^scripts/|(^|/)CMakeLists\.txt$"):
@@ -362,7 +402,8 @@ def check_compatibility(table: str) -> Iterator[Finding]:
         yield Finding(page, 0, f"has no row for the route {name}: say how it compares with the contract")
 
 
-CHECKS = [check_includes, check_dead_files, check_bans, check_todo, check_licence, check_links, check_commands]
+CHECKS = [check_includes, check_dead_files, check_bans, check_unnamed_names, check_todo, check_licence, check_links,
+          check_commands]
 
 
 def main() -> int:

@@ -125,6 +125,38 @@ class Bans(TidyTest):
         self.assert_one(tidy.check_bans, "store.cc:5:")
 
 
+class UnnamedNames(TidyTest):
+    def write_unnamed(self, path, body):
+        self.write(path, f"namespace wherry {{\nnamespace {{\n\n{body}\n}}  // namespace\n}}\n")
+
+    def assert_clash(self, one, other, name):
+        self.write_unnamed("src/jobs/one.cc", one)
+        self.write_unnamed("src/jobs/two.cc", other)
+        self.assert_one(tidy.check_unnamed_names, "src/jobs/two.cc:4", f"'{name}' is also in src/jobs/one.cc")
+
+    def test_a_type_of_two_files_of_a_module_is_found(self):
+        self.assert_clash("struct Row {\n  int id;\n};\n", "enum class Row { kA };\n", "Row")
+
+    def test_a_constant_of_two_files_of_a_module_is_found(self):
+        self.assert_clash("constexpr int kMost = 4;\n", "const std::string kMost[] = {};\n", "kMost")
+
+    def test_functions_that_differ_in_names_of_parameters_only_are_found(self):
+        self.assert_clash("int count(const Map& all, int) {\n  return 1;\n}\n",
+                          "long count(const Map& rest,\n           int most) {\n  return 2;\n}\n", "count")
+
+    def test_an_overload_is_another_function(self):
+        self.write_unnamed("src/jobs/one.cc", "int count(int number) {\n  return 1;\n}\n")
+        self.write_unnamed("src/jobs/two.cc", "int count(long number) {\n  return 1;\n}\n")
+        self.assert_none(tidy.check_unnamed_names)
+
+    def test_names_of_other_modules_of_tests_and_outside_of_unnamed_namespaces_are_left_alone(self):
+        self.write_unnamed("src/jobs/one.cc", "struct Row {\n};\n")
+        self.write_unnamed("src/sync/one.cc", "struct Row {\n};\n")
+        self.write_unnamed("src/jobs/one_test.cc", "struct Row {\n};\n")
+        self.write("src/jobs/two.cc", "namespace wherry {\nvoid Row() {\n  struct Row {\n  };\n}\n}\n")
+        self.assert_none(tidy.check_unnamed_names)
+
+
 class Texts(TidyTest):
     def test_a_todo_needs_an_issue(self):
         self.write("src/base/file.cc", "// TODO" + ": later\n// TODO" + "(#12): with an issue\n")
