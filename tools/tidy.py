@@ -333,6 +333,18 @@ def check_commands(tree: Tree) -> Iterator[Finding]:
                     yield Finding(path, line_of(text, match.start()), wrong)
 
 
+def check_named_tests(tree: Tree) -> Iterator[Finding]:
+    """The tests that the tables of tests name, as `Suite.Test` or `file_test.py: name`, are there."""
+    sources = "\n".join(text for _, text in tree.matching(r"^src/.*_test\.cc$"))
+    tests = {f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", sources, re.M)}
+    for path, text in tree.matching(r"^tests/system/\w+_test\.py$"):
+        tests.update(f"{path.split('/')[-1]}: {name}" for name in re.findall(r"^ *(?:def|class) (\w+)\(", text, re.M))
+    for path, text in tree.matching(r"^(CONTRIBUTING|docs/howto/from-balsam)\.md$"):
+        for match in re.finditer(r"`([A-Z]\w+\.[A-Z]\w+|\w+_test\.py: \w+)`", text):
+            if match.group(1) not in tests:
+                yield Finding(path, line_of(text, match.start()), f"names the test '{match.group(1)}', which does not exist")
+
+
 def normalized(path: pathlib.PurePosixPath) -> str:
     parts: list[str] = []
     for part in path.parts:
@@ -403,7 +415,7 @@ def check_compatibility(table: str) -> Iterator[Finding]:
 
 
 CHECKS = [check_includes, check_dead_files, check_bans, check_unnamed_names, check_todo, check_licence, check_links,
-          check_commands]
+          check_commands, check_named_tests]
 
 
 def main() -> int:

@@ -226,5 +226,20 @@ class Commands(TidyTest):
         self.assertEqual([text.partition(": ")[0] for text in found], ["src/cli/a.cc:2", "src/cli/a.cc:5"], found)
 
 
+class NamedTests(TidyTest):
+    def setUp(self):
+        super().setUp()
+        self.write("src/jobs/a_test.cc", LICENCE + "TEST_F(Stage, Works) {}\nTEST(Stage,\n     AlsoThen) {}\n")
+        self.write("tests/system/a_test.py", "class All(Case):\n    def test_it(self):\n        pass\n")
+
+    def test_a_test_that_a_table_names_must_be_there(self):
+        self.write("CONTRIBUTING.md", "| 1 | `Stage.Works`, `Stage.DoesNot`, `a_test.py: test_it` |\n")
+        self.assert_one(tidy.check_named_tests, "CONTRIBUTING.md:1", "Stage.DoesNot")
+
+    def test_what_is_there_is_found_however_it_is_written(self):
+        self.write("docs/howto/from-balsam.md", "| `Stage.AlsoThen`, `a_test.py: All` | `Job.objects.filter` |\n")
+        self.assert_none(tidy.check_named_tests)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -27,6 +27,7 @@ TEST(Retry, WhatMayPassIsAskedAgain) {
   EXPECT_TRUE(is_repeated(answered(503, R"({"code":"ExternalError.X"})")));
 }
 
+// B8: a request that was refused was repeated for half an hour.
 TEST(Retry, WhatIsFinalIsNot) {
   EXPECT_FALSE(is_repeated(make_error(Code::kCancelled, "stop")));
   EXPECT_FALSE(is_repeated(make_error(Code::kInvalid, "no URL")));

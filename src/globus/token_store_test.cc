@@ -60,6 +60,7 @@ TEST_F(TokenStoreTest, AnExchangeThatWasBegunIsRemembered) {
   EXPECT_EQ(parse_logins(format_logins({login})).value(), std::vector<Login>{login});
 }
 
+// Scenario 8.
 TEST_F(TokenStoreTest, NobodyElseCanReadTheFile) {
   ASSERT_TRUE(put(store_, login_of("")));
   struct stat status {};

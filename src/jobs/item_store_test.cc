@@ -344,6 +344,7 @@ TEST_F(ItemStoreTest, AClientSetsStatesByTheTable) {
   EXPECT_EQ(state(id), J::kStagedIn);
 }
 
+// Scenario 35.
 TEST_F(ItemStoreTest, PagesFollowOneAnotherWhileStatesChange) {
   const auto jobs = make_many(10);
   ItemFilter filter;
@@ -360,6 +361,7 @@ TEST_F(ItemStoreTest, PagesFollowOneAnotherWhileStatesChange) {
   EXPECT_GE(seen.size(), 20u);
 }
 
+// Scenario 35; its full size is that of bench/run (jobs-list, jobs-update).
 TEST_F(ItemStoreTest, PagesAreRightWhereMoreFitsThanIsSorted) {
   constexpr std::size_t kJobs = 10'001;
   std::vector<NewJob> jobs;

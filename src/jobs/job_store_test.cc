@@ -78,6 +78,7 @@ TEST_F(JobStoreTest, B9RequiredSlotsAreAskedOfEveryWriter) {
   EXPECT_EQ(stores_->jobs.create_many(site_, {&job, 1}).error().code, Code::kInvalid);
 }
 
+// Scenario 7.
 TEST_F(JobStoreTest, BadFieldsAreNamedAndNothingIsStored) {
   NewJob job = work("a");
   job.app = "wrok";
@@ -138,6 +139,7 @@ TEST_F(JobStoreTest, B10B12B20AnyPathThatAFileCanHaveIsKept) {
   EXPECT_EQ(make(job).workdir, job.workdir);
 }
 
+// Scenario 7.
 TEST_F(JobStoreTest, MoreThanFiveThousandInOneCallAreRefused) {
   std::vector<NewJob> jobs(kMaxBulk + 1);
   for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i] = bare(fmt::format("{}", i));

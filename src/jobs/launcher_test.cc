@@ -159,6 +159,7 @@ TEST_F(LauncherTest, MpiNeedsAnAllocation) {
   EXPECT_EQ(launch({*database_, clock_}, mpi, {}).error().code, Code::kUnsupported);
 }
 
+// Scenario 18.
 TEST_F(LauncherTest, OneThatIsKilledTakesItsJobsWithIt) {
   const JobId id = job("echo $$ > pid; sleep 1000; echo survived > survived");
   const pid_t launcher = ::fork();
@@ -270,6 +271,7 @@ TEST_F(TurnedClockTest, AJobThatIgnoresTheFirstSignalIsKilled) {
   EXPECT_EQ(now(id).return_code, 128 + SIGKILL);
 }
 
+// Scenario 18.
 TEST_F(TurnedClockTest, BeginsNothingThatWouldOutlastTheAllocationAndEndsBeforeIt) {
   const JobId running = job(kEndless);
   const JobId too_long = job("true", {.wall_time_min = 60});

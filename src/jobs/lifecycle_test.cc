@@ -57,6 +57,7 @@ TEST_F(LifecycleTest, StagedOutStandsInTheEvents) {
   }
 }
 
+// Scenario 4: in the transaction that finishes their parent.
 TEST_F(LifecycleTest, B5ChildrenAreReleasedWhenStageOutFinishesTheirParent) {
   const JobId parent = make(work("parent")).id;
   std::vector<JobId> children;

@@ -187,6 +187,7 @@ TEST(SiteSettings, SectionsOfBalsamThatAreNotOursSayWhatToWrite) {
   EXPECT_THAT(complaint_of_settings("launcher:\n  mpi_app_launcher: x\n"), StartsWith("line 2: "));
 }
 
+// B22: data came from and went to one kind of place.
 TEST(SiteSettings, ALocationIsOneOfThreeForms) {
   const auto with = [](std::string_view url) {
     return complaint_of_settings(

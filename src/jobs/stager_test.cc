@@ -25,7 +25,7 @@ class StagerTest : public SiteFixture {
   void pass(Duration time) { clock_.advance(time); }
 };
 
-// B1: with `globus_endpoint_site_path` unset, tasks carried nothing at all.
+// Scenario 2, B1: with `globus_endpoint_site_path` unset, tasks carried nothing at all.
 TEST_F(StagerTest, WithoutAMappingOfPathsEveryItemIsInTheTask) {
   create_with_inputs(100);
   step();
@@ -37,7 +37,7 @@ TEST_F(StagerTest, WithoutAMappingOfPathsEveryItemIsInTheTask) {
   EXPECT_EQ(service_->accepted.size(), 1u);
 }
 
-// B2: only the leading part of a path is that of the site.
+// Scenario 2, B2: only the leading part of a path is that of the site.
 TEST_F(StagerTest, OnlyTheLeadingSitePathIsReplaced) {
   settings_.transfers.globus_endpoint_site_path = "/there";
   start_stager();
@@ -50,7 +50,7 @@ TEST_F(StagerTest, OnlyTheLeadingSitePathIsReplaced) {
   EXPECT_EQ(service_->accepted[0].items.at(0).target.text(), "there/data/" + twice + "/input");
 }
 
-// B3
+// Scenario 3, B3: a missing source held up the hundred items of its task for a day.
 TEST_F(StagerTest, OneMissingFileHoldsBackNoneOfTheOtherNinetyNine) {
   const auto jobs = create_with_inputs(100);
   fs::remove(at("lab", "in/42"));
@@ -147,7 +147,7 @@ class StageOutTest : public StagerTest {
   }
 };
 
-// B5: children of a parent that finished by stage-out waited for ever.
+// Scenario 4, B5: children of a parent that finished by stage-out waited for ever.
 TEST_F(StageOutTest, ChildrenAreReleasedWhenTheResultsOfTheirParentHaveArrived) {
   app("makes", {{"result", out("result")}});
   app("uses", {});
@@ -174,6 +174,7 @@ TEST_F(StageOutTest, ChildrenAreReleasedWhenTheResultsOfTheirParentHaveArrived) 
   EXPECT_EQ(states()[JobState::kStagedIn], 3u);
 }
 
+// B22: an output was one file or directory, by its exact name.
 TEST_F(StageOutTest, APatternBringsAllThatMatchesAndIsDoneWhenAllHasArrived) {
   const JobId job = ran({{"all", out("out/*.dat")}}, {{"all", {"far", "/results"}}},
                         {"out/a.dat", "out/b.dat", "out/c.txt"});
@@ -253,99 +254,9 @@ TEST_F(StagerTest, AnInputThatJobsShareMovesOnce) {
   EXPECT_THAT(states(), ElementsAre(Pair(JobState::kPreprocessed, 40u)));
 }
 
-// ---- Crashes. B6: what was submitted and not recorded was submitted twice.
-
-class StagerCrashTest : public StagerTest {
- protected:
-  // Ends a step when it reaches a point for the `n`th time in all.
-  void crash_at(int n) {
-    points_ = 0;
-    fault_ = [this, n](std::string_view point) -> Result<void> {
-      if (points_++ < n) return {};
-      return make_error(Code::kUnavailable, "crash at '{}'", point);
-    };
-  }
-  int points_ = 0;
-};
-
-TEST_F(StagerCrashTest, ASiteThatDiesAnywhereGoesOnWithNothingLostOrSentTwice) {
-  settings_.transfers.transfer_batch_size = 4;
-  std::size_t made = 0;
-  bool died = true;
-  app("with-input", {{"data", in("input")}});
-  for (int n = 0; died; ++n) {
-    ASSERT_LT(n, 200);
-    SCOPED_TRACE(fmt::format("crash {}", n));
-    std::vector<NewJob> jobs;
-    for (int i = 0; i < 8; ++i, ++made) {
-      write("lab", fmt::format("in/{}", made), fmt::format("content {}", made));
-      jobs.push_back(new_job("with-input", fmt::format("job{}", made),
-                             {{"data", {"lab", fmt::format("/in/{}", made)}}}));
-    }
-    const auto ids = create(jobs);
-    fs::remove(at("lab", fmt::format("in/{}", made - 1)));
-    start_stager();
-    service_->accepted.clear();
-    crash_at(n);
-    died = false;
-    for (int round = 0; round < 4 && !died; ++round) {
-      died = !stager_->step({});
-      service_->run_tasks();
-    }
-    fault_ = nullptr;
-    start_stager();
-    settle();
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      EXPECT_EQ(state(ids[i]), i == 7 ? JobState::kFailed : JobState::kPreprocessed) << i;
-    EXPECT_EQ(service_->accepted.size(), 2u) << "each batch is one task";
-    EXPECT_EQ(item_of(ids[0], "data").attempts, 1);
-  }
-  EXPECT_GT(points_, 10);
-}
-
-TEST_F(StagerCrashTest, WhatWasToBeSentIsSentAsItWasWhateverHasChangedSince) {
-  app("makes", {{"all", out("*.dat")}});
-  create({new_job("makes", "work", {{"all", {"far", "/r"}}})});
-  process();
-  write("site", "work/a.dat", "1");
-  run_jobs(1);
-  process();
-  fault_ = [](std::string_view point) -> Result<void> {
-    if (point == "submitted") return make_error(Code::kUnavailable, "killed");
-    return {};
-  };
-  EXPECT_FALSE(stager_->step({}));
-  fault_ = nullptr;
-  write("site", "work/b.dat", "2");
-  settings_.transfers.globus_endpoint_site_path = "/elsewhere";
-  start_stager();
-  settle();
-  EXPECT_EQ(service_->duplicates, 1u);
-  ASSERT_EQ(service_->accepted.size(), 1u);
-  EXPECT_EQ(service_->accepted[0].items.size(), 1u);
-  EXPECT_EQ(read("far", "r/a.dat"), "1");
-  EXPECT_EQ(read("far", "r/b.dat"), "<missing>");
-}
-
-TEST_F(StagerCrashTest, AJobThatIsDeletedBetweenSubmissionAndRecordLeavesNoOrphan) {
-  const auto jobs = create_with_inputs(1);
-  fault_ = [](std::string_view point) -> Result<void> {
-    if (point == "submitted") return make_error(Code::kUnavailable, "killed");
-    return {};
-  };
-  EXPECT_FALSE(stager_->step({}));
-  fault_ = nullptr;
-  JobFilter filter;
-  filter.ids = {jobs[0]};
-  ASSERT_TRUE(stores_->jobs.remove(filter));
-  start_stager();
-  step();
-  EXPECT_EQ(service_->cancelled.size(), 1u);
-  EXPECT_THAT(stores_->items.open_tasks(site_.id).value(), IsEmpty());
-}
-
 // ---- Cancelling. B14: nothing ever cancelled a task.
 
+// Scenario 18.
 TEST_F(StagerTest, ATaskThatCarriesNobodysItemsAnyMoreIsCancelled) {
   const auto jobs = create_with_inputs(2);
   step();
@@ -642,6 +553,7 @@ TEST_F(StagerTroubleTest, ItemsOfALocationThatTheSettingsHaveNoMoreWaitWithAnAle
   EXPECT_THAT(alerts[0].message, HasSubstr("wherry site sync"));
 }
 
+// B4: an item in error stayed so for ever, and its job with it.
 TEST_F(StagerTroubleTest, AnItemInErrorIsHeldForAPersonIfTheSettingsSaySo) {
   settings_.transfers.on_error = OnError::kHold;
   start_stager();
@@ -657,6 +569,7 @@ TEST_F(StagerTroubleTest, AnItemInErrorIsHeldForAPersonIfTheSettingsSaySo) {
   EXPECT_EQ(state(jobs[0]), JobState::kPreprocessed);
 }
 
+// B22: nothing bounded what went to a place.
 TEST_F(StagerTest, ADailyQuotaHoldsItsLocationUntilADayHasPassed) {
   settings_.transfers.transfer_locations.at("lab").daily_quota = 10;
   start_stager();

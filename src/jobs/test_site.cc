@@ -2,6 +2,7 @@
 #include "jobs/test_site.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -38,25 +39,14 @@ std::vector<tasks::Task> TestService::all_tasks() {
   return real_->tasks(filter).value();
 }
 
-Result<tasks::SubmissionId> TestService::new_submission_id() {
-  TRY(ask("new_submission_id", ""));
-  return real_->new_submission_id();
-}
-
 Result<tasks::Submitted> TestService::submit(const tasks::TransferRequest& request) {
-  const bool is_from_local = request.source_endpoint == endpoints::kLocalId;
   ++submits;
-  TRY(ask("submit", is_from_local ? request.target_endpoint : request.source_endpoint));
   if (refuses && refuses(request)) return make_error(Code::kInvalid, "an item is wrong");
-  TRY_ASSIGN(const auto submitted, real_->submit(request));
+  TRY_ASSIGN(const auto submitted, DistantService::submit(request));
   if (submitted.kind == tasks::Submitted::Kind::kDuplicate) ++duplicates;
   // The answer to the first one may have been lost.
   if (submissions_.insert(request.submission_id).second) accepted.push_back(request);
   return submitted;
-}
-
-Result<tasks::Submitted> TestService::submit(const tasks::DeleteRequest& request) {
-  return real_->submit(request);
 }
 
 tasks::Task TestService::as_seen(tasks::Task task) const {
@@ -81,113 +71,49 @@ tasks::Task TestService::as_seen(tasks::Task task) const {
 }
 
 Result<tasks::Task> TestService::task(const tasks::TaskId& id) {
-  TRY(ask("task", id));
   if (forgotten.contains(id)) return make_error(Code::kNotFound, "no task {}", id);
-  TRY_ASSIGN(tasks::Task task, real_->task(id));
+  TRY_ASSIGN(tasks::Task task, DistantService::task(id));
   return as_seen(std::move(task));
 }
 
 Result<std::vector<tasks::Task>> TestService::tasks(const tasks::TaskFilter& filter) {
   ++questions;
-  TRY(ask("tasks", ""));
-  TRY_ASSIGN(auto found, real_->tasks(filter));
+  TRY_ASSIGN(auto found, DistantService::tasks(filter));
   std::erase_if(found, [&](const tasks::Task& task) { return forgotten.contains(task.id); });
   for (tasks::Task& task : found) task = as_seen(std::move(task));
   return found;
 }
 
 Result<void> TestService::cancel(const tasks::TaskId& id) {
-  TRY(ask("cancel", id));
+  TRY(DistantService::cancel(id));
   cancelled.push_back(id);
-  return real_->cancel(id);
+  return {};
 }
 
 Result<void> TestService::resume(const tasks::TaskId& id) {
   resumed.push_back(id);
-  TRY(ask("resume", id));
-  return real_->resume(id);
-}
-
-Result<void> TestService::update(const tasks::TaskId& id, const tasks::TaskChange& change) {
-  return real_->update(id, change);
+  return DistantService::resume(id);
 }
 
 Result<std::vector<tasks::Event>> TestService::events(const tasks::TaskId& id, std::size_t limit,
                                                       std::size_t offset) {
   const auto shown = shown_events.find(id);
   if (shown != shown_events.end()) return shown->second;
-  return real_->events(id, limit, offset);
-}
-
-Result<void> TestService::may_tell(const tasks::TaskId& id) {
-  if (tells_while_active) return {};
-  TRY_ASSIGN(const tasks::Task seen, task(id));
-  if (seen.state != tasks::TaskState::kActive) return {};
-  return make_error(Code::kConflict, "task {} has not ended", id);
-}
-
-Result<tasks::Page<tasks::SuccessfulTransfer>> TestService::successful_transfers(
-    const tasks::TaskId& id, std::uint64_t marker) {
-  TRY(ask("successful_transfers", id));
-  TRY(may_tell(id));
-  TRY_ASSIGN(auto page, real_->successful_transfers(id, marker));
-  for (auto& row : page.rows) {
-    if (!tells_items) row.item = UINT64_MAX;
-  }
-  return page;
+  return DistantService::events(id, limit, offset);
 }
 
 Result<tasks::Page<tasks::ItemError>> TestService::item_errors(const tasks::TaskId& id,
                                                                std::uint64_t marker) {
-  TRY(ask("item_errors", id));
-  TRY(may_tell(id));
-  TRY_ASSIGN(auto page, real_->item_errors(id, marker));
-  for (auto& row : page.rows) {
-    if (edit_error) edit_error(row);
-    if (!tells_items) row.item = UINT64_MAX;
+  TRY_ASSIGN(auto page, DistantService::item_errors(id, marker));
+  if (edit_error) {
+    for (tasks::ItemError& row : page.rows) edit_error(row);
   }
   return page;
 }
 
-Result<tasks::Task> TestService::wait(const tasks::TaskId& id, Duration timeout,
-                                      std::stop_token stop) {
-  return real_->wait(id, timeout, std::move(stop));
-}
-
-Result<endpoints::Endpoint> TestService::endpoint(std::string_view name_or_id) {
-  TRY(ask("endpoint", std::string(name_or_id)));
-  return real_->endpoint(name_or_id);
-}
-
-Result<std::vector<endpoints::Endpoint>> TestService::search_endpoints(std::string_view text,
-                                                                       std::size_t limit,
-                                                                       std::size_t offset) {
-  return real_->search_endpoints(text, limit, offset);
-}
-
-Result<std::vector<tasks::FileInfo>> TestService::list(const tasks::EndpointId& endpoint,
-                                                       const RelPath& path) {
-  return real_->list(endpoint, path);
-}
-Result<tasks::FileInfo> TestService::stat(const tasks::EndpointId& endpoint, const RelPath& path) {
-  return real_->stat(endpoint, path);
-}
-Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, const RelPath& path) {
-  return real_->make_directory(endpoint, path);
-}
-Result<void> TestService::rename(const tasks::EndpointId& endpoint, const RelPath& from,
-                                 const RelPath& to) {
-  return real_->rename(endpoint, from, to);
-}
-Result<void> TestService::make_symlink(const tasks::EndpointId& endpoint, const RelPath& path,
-                                       std::string_view target) {
-  return real_->make_symlink(endpoint, path, target);
-}
-Result<std::optional<std::string>> TestService::host_directory(const tasks::EndpointId& endpoint) {
-  return real_->host_directory(endpoint);
-}
-
 // ---- The fixture --------------------------------------------------------------------------------
+
+bool is_full_size() { return std::getenv("WHERRY_FULL_SIZE") != nullptr; }
 
 SiteFixture::SiteFixture() : clock_(system_clock().now()) {
   Database::Options options;

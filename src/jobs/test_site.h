@@ -19,19 +19,17 @@
 #include "jobs/stager.h"
 #include "storage/testing/faulty.h"
 #include "tasks/local_service.h"
+#include "tasks/testing/distant_service.h"
 
 namespace wherry::jobs {
 
 // The embedded service, seen from afar. Tasks run when run_tasks() is called.
-class TestService : public tasks::TransferService {
+class TestService : public tasks::DistantService {
  public:
-  explicit TestService(std::unique_ptr<tasks::LocalService> real) : real_(std::move(real)) {}
+  explicit TestService(std::unique_ptr<tasks::LocalService> real)
+      : DistantService(*real), real_(std::move(real)) {}
 
-  // ---- What it does. Maps and sets are by task id or endpoint id.
-  bool tells_items = true;         // outcomes know their item; else their paths only
-  bool tells_while_active = true;  // outcomes of a task that has not ended
-  // Asked before each call by its name, with the endpoint that is not "local" or the task.
-  std::function<Result<void>(std::string_view call, const std::string& about)> fault;
+  // ---- What it does besides. Maps and sets are by task id.
   std::set<std::string> still_active;           // said to be ACTIVE, whatever they are
   std::map<std::string, std::string> inactive;  // said to be INACTIVE, with that status
   std::map<std::string, std::string> stuck;     // said to be ACTIVE in trouble, with that status
@@ -53,46 +51,27 @@ class TestService : public tasks::TransferService {
   void run_tasks();
   std::vector<tasks::Task> all_tasks();
 
-  Result<tasks::SubmissionId> new_submission_id() override;
+  using DistantService::submit;
   Result<tasks::Submitted> submit(const tasks::TransferRequest& request) override;
-  Result<tasks::Submitted> submit(const tasks::DeleteRequest& request) override;
   Result<tasks::Task> task(const tasks::TaskId& id) override;
   Result<std::vector<tasks::Task>> tasks(const tasks::TaskFilter& filter) override;
   Result<void> cancel(const tasks::TaskId& id) override;
   Result<void> resume(const tasks::TaskId& id) override;
-  Result<void> update(const tasks::TaskId& id, const tasks::TaskChange& change) override;
   Result<std::vector<tasks::Event>> events(const tasks::TaskId& id, std::size_t limit,
                                            std::size_t offset) override;
-  Result<tasks::Page<tasks::SuccessfulTransfer>> successful_transfers(
-      const tasks::TaskId& id, std::uint64_t marker) override;
   Result<tasks::Page<tasks::ItemError>> item_errors(const tasks::TaskId& id,
                                                     std::uint64_t marker) override;
-  Result<tasks::Task> wait(const tasks::TaskId& id, Duration timeout,
-                           std::stop_token stop) override;
-  Result<endpoints::Endpoint> endpoint(std::string_view name_or_id) override;
-  Result<std::vector<endpoints::Endpoint>> search_endpoints(std::string_view text,
-                                                            std::size_t limit,
-                                                            std::size_t offset) override;
-  Result<std::vector<tasks::FileInfo>> list(const tasks::EndpointId& endpoint,
-                                            const RelPath& path) override;
-  Result<tasks::FileInfo> stat(const tasks::EndpointId& endpoint, const RelPath& path) override;
-  Result<void> make_directory(const tasks::EndpointId& endpoint, const RelPath& path) override;
-  Result<void> rename(const tasks::EndpointId& endpoint, const RelPath& from,
-                      const RelPath& to) override;
-  Result<void> make_symlink(const tasks::EndpointId& endpoint, const RelPath& path,
-                            std::string_view target) override;
-  Result<std::optional<std::string>> host_directory(const tasks::EndpointId& endpoint) override;
 
  private:
-  Result<void> ask(std::string_view call, const std::string& about) {
-    return fault ? fault(call, about) : Result<void>();
-  }
-  Result<void> may_tell(const tasks::TaskId& id);
   tasks::Task as_seen(tasks::Task task) const;
 
   std::unique_ptr<tasks::LocalService> real_;
   std::set<tasks::SubmissionId> submissions_;
 };
+
+// Whether scenarios are to be tried with as many jobs as they name: WHERRY_FULL_SIZE in the
+// environment.
+bool is_full_size();
 
 class SiteFixture : public testing::Test {
  protected:

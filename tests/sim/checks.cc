@@ -105,6 +105,7 @@ void Checks::check_tasks() {
         fail("task {} was asked for by nobody", task.id);
       Asked asked;
       if (request != requests_.end()) asked = request->second;
+      asked.is_of_site = task.owner == kSiteOwner;
       asked_.emplace(task.id, std::move(asked));
     }
     if (task.state == TaskState::kSucceeded) succeeded_.insert(task.id);
@@ -146,6 +147,7 @@ void Checks::disturb_others(const tasks::TaskId& id, const Asked& asked) {
 void Checks::before_run(const tasks::TaskId& id) {
   check_tasks();
   Asked& asked = asked_[id];
+  if (asked.is_of_site) return;
   widen_scope(asked);
   disturb_others(id, asked);
   asked.begun = true;
@@ -154,6 +156,7 @@ void Checks::before_run(const tasks::TaskId& id) {
 
 void Checks::after_run(const tasks::TaskId& id) {
   Asked& asked = asked_[id];
+  if (asked.is_of_site) return;
   const tasks::Task task = world_.observer().task(id).value();
   const Rows rows = rows_of(world_.observer(), id);
   check_not_repeated(id, asked, place_of(asked));
@@ -344,7 +347,7 @@ void Checks::check_litter(const tasks::TaskId& id, const Asked& asked) {
 
 void Checks::check_quiet() {
   for (const auto& [id, asked] : asked_) {
-    if (!asked.ended) check_litter(id, asked);  // it ended while nobody ran it
+    if (!asked.ended && !asked.is_of_site) check_litter(id, asked);  // it ended while nobody ran it
   }
   for (const tasks::Task& task : all_tasks()) {
     if (!tasks::is_final(task.state))

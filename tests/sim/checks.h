@@ -34,9 +34,10 @@ class Violation {
 
 // What the checks know of one task.
 struct Asked {
-  std::optional<tasks::TransferRequest> transfer;  // neither: a sync asked
+  std::optional<tasks::TransferRequest> transfer;  // neither: a sync or the site asked
   std::optional<tasks::DeleteRequest> deletion;
   std::uint64_t submitted_at = 0;  // of the source's changes
+  bool is_of_site = false;         // judged by job_checks.h
   bool begun = false;
   bool ended = false;
   bool cut_off = false;            // a run ended before the task did

@@ -14,8 +14,9 @@ using tasks::TaskState;
 
 namespace {
 
-constexpr std::uint64_t kFewestSteps = 15;
-constexpr std::uint64_t kMoreSteps = 25;
+constexpr std::uint64_t kFewestSteps = 20;
+constexpr std::uint64_t kMoreSteps = 35;
+constexpr std::uint64_t kShareOfJobs = 40;                  // of the steps, in percent
 constexpr int kMostRuns = 8;                                // of a task that must come to its end
 constexpr int kMostPasses = 8;                              // of a sync
 constexpr std::uint64_t kProductSeed = 0x9e3779b97f4a7c15;  // the product's own sequence
@@ -53,7 +54,8 @@ History::History(std::uint64_t seed, Listener listener)
       character_(make_character()),
       world_(seed ^ kProductSeed, character_),
       source_(world_.memory(Place::kLab), world_.clock, writer_, character_.links),
-      checks_(world_, source_, character_) {}
+      checks_(world_, source_, character_),
+      jobs_(world_, checks_, random_, listener_, [this] { return make_trouble(); }) {}
 
 Character History::make_character() {
   Character made;
@@ -75,6 +77,11 @@ Character History::make_character() {
   if (chance(20)) sync.filters = random_filters();
   sync.batch_size = 1 + pick(6);
   sync.renames = chance(75);
+  using Share = jobs::TransferSettings::Share;
+  made.staging.batch_size = 1 + pick(6);
+  made.staging.share_inputs = chance(60) ? Share::kNo : chance(50) ? Share::kLink : Share::kCopy;
+  made.staging.tells_items = chance(50);
+  made.staging.tells_while_active = chance(50);
   return made;
 }
 
@@ -92,7 +99,7 @@ std::vector<engine::FilterRule> History::random_filters() {
 bool History::run() {
   set_up();
   for (std::uint64_t n = kFewestSteps + pick(kMoreSteps); n > 0 && !failed(); --n) {
-    checks_.begin_step();
+    begin_step();
     random_ = SeededRandom(hash_of(seed_, n));
     writer_ = SeededRandom(hash_of(seed_, ~n));
     step();
@@ -123,7 +130,18 @@ void History::set_up() {
   world_.syncs().add(definition).value();
 }
 
+void History::begin_step() {
+  checks_.begin_step();
+  jobs_.begin_step();
+}
+
+void History::end_step() {
+  checks_.end_step();
+  jobs_.end_step();
+}
+
 void History::step() {
+  if (chance(kShareOfJobs)) return jobs_.step();
   const std::uint64_t kind = pick(100);
   if (kind < 30) return change_source();
   if (kind < 44) return submit_transfer();
@@ -139,7 +157,7 @@ void History::step() {
 
 // After a step the trouble is over, and who was killed comes back.
 void History::settle() {
-  checks_.end_step();
+  end_step();
   if (!world_.trouble.is_dead()) {
     world_.trouble.clear();
     return;
@@ -148,7 +166,7 @@ void History::settle() {
   tell("  killed; starts again{}", cut ? " after a power cut" : "");
   world_.restart(cut ? World::Power::kCut : World::Power::kStays);
   if (cut) checks_.power_was_cut();
-  checks_.end_step();
+  end_step();
 }
 
 void History::change_source() {
@@ -347,16 +365,19 @@ void History::restart() {
 
 // Trouble ----------------------------------------------------------------------------------------
 
-void History::make_trouble() {
-  if (chance(45)) {
+bool History::make_trouble() {
+  const bool adds_faults = chance(45);
+  if (adds_faults) {
     for (std::uint64_t n = 1 + pick(4); n > 0; --n) add_fault();
   }
-  if (chance(8)) {
+  const bool fails_database = chance(8);
+  if (fails_database) {
     const std::uint64_t n = 1 + pick(12);
     tell("  write {} of the database will fail", n);
     world_.trouble.fail_database(n, 1 + pick(3));
   }
   if (chance(40)) plan_kill();
+  return adds_faults || fails_database;
 }
 
 void History::add_fault() {
@@ -415,7 +436,7 @@ void History::plan_kill() {
   } else {
     const std::uint64_t n = 1 + pick(12);
     tell("  a kill is due at moment {} of a pass", n);
-    world_.trouble.kill_at_pass(n);
+    world_.trouble.kill_at_point(n);
   }
 }
 
@@ -439,9 +460,10 @@ void History::come_to_rest() {
   tell("everything works, and comes to rest");
   world_.clock.advance(std::chrono::hours(24));
   source_.remove_broken_links();
-  checks_.begin_step();
+  begin_step();
   finish_tasks();
   if (!failed()) finish_sync();
+  if (!failed()) jobs_.come_to_rest();
   if (!failed()) checks_.end_step();
   if (!failed()) checks_.check_quiet();
 }

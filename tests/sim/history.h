@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checks.h"
+#include "job_history.h"
 #include "source.h"
 #include "world.h"
 
@@ -50,11 +51,13 @@ class History {
   template <class Request>
   void submit(const Request& request);
 
-  // What goes wrong in a step.
-  void make_trouble();
+  // What goes wrong in a step; whether that is more than a kill.
+  bool make_trouble();
   void add_fault();
   void plan_kill();
   void plan_interference(const tasks::TaskId& id);
+  void begin_step();
+  void end_step();
   void settle();
 
   // The end.
@@ -76,6 +79,7 @@ class History {
   World world_;
   Source source_;
   Checks checks_;
+  JobHistory jobs_;
   std::vector<tasks::TransferRequest> transfers_;  // to be sent again, now and then
   std::uint64_t link_areas_ = 0;
 };

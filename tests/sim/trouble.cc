@@ -14,6 +14,16 @@ bool strikes(std::uint64_t& left) { return left > 0 && --left == 0; }
 
 }  // namespace
 
+bool Trouble::Stretch::strikes() {
+  if (times == 0) return false;
+  if (n > 1) {
+    --n;
+    return false;
+  }
+  --times;
+  return true;
+}
+
 void Trouble::kill_at_storage(storage::Operation operation, std::uint64_t n) {
   storages.on(operation, {.kind = storage::Fault::Kind::kDie}, 1, n - 1);
 }
@@ -23,17 +33,21 @@ void Trouble::kill_at_database(std::uint64_t n) {
   kill_at_database_ = n;
 }
 
-void Trouble::kill_at_pass(std::uint64_t n) {
+void Trouble::kill_at_point(std::uint64_t n) {
   const std::lock_guard lock(mutex_);
-  kill_at_pass_ = n;
+  kill_at_point_ = n;
 }
 
 void Trouble::kill() { storages.die(); }
 
 void Trouble::fail_database(std::uint64_t n, std::uint64_t times) {
   const std::lock_guard lock(mutex_);
-  fail_database_in_ = n;
-  fail_database_times_ = times;
+  fail_database_ = {n, times};
+}
+
+void Trouble::lose(Lost what, std::uint64_t n, std::uint64_t times) {
+  const std::lock_guard lock(mutex_);
+  (what == Lost::kCall ? lose_calls_ : lose_answers_) = {n, times};
 }
 
 void Trouble::interfere_at(storage::Operation operation, std::uint64_t n,
@@ -42,10 +56,17 @@ void Trouble::interfere_at(storage::Operation operation, std::uint64_t n,
   interferences_.push_back({operation, n, std::move(interfere)});
 }
 
+void Trouble::interfere_at_point(std::uint64_t n, std::function<void()> interfere) {
+  const std::lock_guard lock(mutex_);
+  interfere_at_point_ = n;
+  interfere_ = std::move(interfere);
+}
+
 void Trouble::clear() {
   const std::lock_guard lock(mutex_);
   storages.clear();
-  kill_at_database_ = kill_at_pass_ = fail_database_in_ = fail_database_times_ = 0;
+  kill_at_database_ = kill_at_point_ = interfere_at_point_ = 0;
+  fail_database_ = lose_calls_ = lose_answers_ = {};
   interferences_.clear();
   stop_ = std::stop_source();
 }
@@ -62,21 +83,34 @@ Result<void> Trouble::at_database(std::string_view point) {
     storages.die();
     return killed();
   }
-  if (point != "begin" || fail_database_times_ == 0) return {};
-  if (fail_database_in_ > 1) {
-    --fail_database_in_;
-    return {};
-  }
-  --fail_database_times_;
+  if (point != "begin" || !fail_database_.strikes()) return {};
   return make_error(Code::kUnavailable, "injected fault: the database is locked");
 }
 
-Result<void> Trouble::at_pass(std::string_view /*point*/) {
+Result<void> Trouble::at_point(std::string_view /*point*/) {
+  if (is_dead()) return killed();
+  std::function<void()> act;
+  {
+    const std::lock_guard lock(mutex_);
+    if (strikes(interfere_at_point_)) act = std::exchange(interfere_, {});
+    if (strikes(kill_at_point_)) storages.die();
+  }
+  if (act) act();
+  return is_dead() ? killed() : Result<void>();
+}
+
+Result<void> Trouble::at_call() {
   if (is_dead()) return killed();
   const std::lock_guard lock(mutex_);
-  if (!strikes(kill_at_pass_)) return {};
-  storages.die();
-  return killed();
+  if (!lose_calls_.strikes()) return {};
+  return make_error(Code::kUnavailable, "injected fault: the service cannot be reached");
+}
+
+Result<void> Trouble::at_answer() {
+  if (is_dead()) return killed();
+  const std::lock_guard lock(mutex_);
+  if (!lose_answers_.strikes()) return {};
+  return make_error(Code::kTimeout, "injected fault: the service does not answer");
 }
 
 void Trouble::before(storage::Operation operation) {

@@ -18,14 +18,18 @@ std::string_view to_string(Place place) {
       return "scratch";
     case Place::kArchive:
       return "archive";
+    case Place::kShelf:
+      return kShelfName;
   }
   return "nowhere";
 }
 
 World::World(std::uint64_t seed, const Character& character)
-    : character_(character), random_(seed) {
+    : job_site(character.staging, clock, trouble), character_(character), random_(seed) {
   open_observer();
-  for (const Place place : {Place::kLab, Place::kScratch, Place::kArchive}) add_site(place);
+  for (const Place place : {Place::kLab, Place::kScratch, Place::kArchive, Place::kShelf})
+    add_place(place);
+  job_site.settle_down(*observed_database_, directory_.file("site"));
   start();
 }
 
@@ -37,6 +41,7 @@ void World::open_observer() {
   observed_database_->migrate(endpoints::endpoint_migrations()).value();
   observed_database_->migrate(tasks::task_migrations()).value();
   observed_database_->migrate(sync::sync_migrations()).value();
+  observed_database_->migrate(jobs::job_migrations()).value();
   observed_endpoints_ = std::make_unique<endpoints::Endpoints>(*observed_database_, clock, random_);
   observer_ = tasks::LocalService::create(
       {*observed_database_, *observed_endpoints_, clock, random_}, {}, tasks::Execution::kNone);
@@ -44,8 +49,8 @@ void World::open_observer() {
       *observer_, *observed_database_, clock, directory_.path(), std::string(kSyncOwner), {}});
 }
 
-void World::add_site(Place place) {
-  Site& made = site(place);
+void World::add_place(Place place) {
+  Parts& made = parts(place);
   made.memory = storage::open_memory({.clock = &clock});
   made.used = std::make_shared<WatchedStorage>(
       storage::make_faulty(*made.memory, trouble.storages, clock), trouble);
@@ -65,7 +70,7 @@ void World::start() {
                    .fault = [this](std::string_view point) { return trouble.at_database(point); }})
                   .value();
   endpoints_ = std::make_unique<endpoints::Endpoints>(*database_, clock, random_);
-  for (const Site& each : sites_) endpoints_->substitute(each.endpoint, each.used);
+  for (const Parts& each : places_) endpoints_->substitute(each.endpoint, each.used);
   tasks::LocalServiceOptions options;
   options.limits = character_.limits;
   options.history = Duration(0);
@@ -75,10 +80,12 @@ void World::start() {
                                               [this](const tasks::TaskId& id) { return run(id); });
   syncs_ = std::make_unique<sync::SyncService>(sync::SyncService::Parts{
       *awaited_, *database_, clock, directory_.path(), std::string(kSyncOwner),
-      [this](std::string_view point) { return trouble.at_pass(point); }});
+      [this](std::string_view point) { return trouble.at_point(point); }});
+  job_site.start({*service_, *database_, *endpoints_, random_});
 }
 
 void World::stop() {
+  job_site.stop();
   syncs_.reset();
   awaited_.reset();
   service_.reset();
@@ -90,7 +97,8 @@ void World::restart(Power power) {
   trouble.kill();
   stop();
   if (power == Power::kCut) {
-    for (const Place place : kTargets) storage::lose_power(memory(place));
+    for (const Place place : {Place::kScratch, Place::kArchive, Place::kShelf})
+      storage::lose_power(memory(place));
   }
   trouble.clear();
   start();

@@ -362,6 +362,7 @@ class ClientsTest(unittest.TestCase):
 
     # Old scripts
 
+    # B21: clients of one old version alone were served.
     def test_unknown_parameters_and_old_nulls_are_tolerated(self):
         self.get("/v0.10/task_list?format=json&fields=&filter=&limit=1&offset=0&unknown=x")
         self.get("/v0.10/task_list/?limit=1")

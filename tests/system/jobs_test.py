@@ -2,16 +2,19 @@
 """Sites, apps, jobs and transfer items from the command line, with the process of a site at work.
 
 WHERRY_ACCEPT=1 jobs_test.py   stores what the commands of the transcript answer now; look at the difference
+WHERRY_FULL_SIZE=1 jobs_test.py Deaths   kills a site a hundred times while it stages a thousand files
 """
 
+import contextlib
 import csv
 import gzip
 import io
 import pathlib
+import random
 import re
 import time
 
-from harness import WherryTest, json, os, signal, unittest
+from harness import WherryTest, json, os, signal, subprocess, unittest
 
 TRANSCRIPT = pathlib.Path(__file__).resolve().parent.parent / "data" / "cli" / "jobs.txt"
 
@@ -278,6 +281,7 @@ class Running(JobsTest):
                                                    "STAGED_OUT", "JOB_FINISHED"]):
             self.assertLess(states.index(earlier), states.index(later), states)
 
+    # B4; B18: no command showed transfers and their errors.
     def test_one_missing_input_fails_its_job_alone_and_is_repaired_by_retry(self):
         for name in ("a", "b", "c"):
             self.create(name)
@@ -335,6 +339,48 @@ class Running(JobsTest):
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.wherry_json("site", "show", "beamline")["state"], "stopped")
+
+
+class Deaths(JobsTest):
+    """Scenario 5 with real deaths: a site is killed again and again while it stages."""
+
+    JOBS, KILLS = (1000, 100) if os.environ.get("WHERRY_FULL_SIZE") else (60, 6)
+    BATCH = 7
+
+    def setUp(self):
+        super().setUp()
+        settings = SETTINGS.replace("  service_period", f"  transfer_batch_size: {self.BATCH}\n  service_period")
+        (self.site / "settings.yml").write_text(settings.replace("launcher:\n", "launcher:\n  run_locally: false\n"))
+        (self.site / "apps" / "look.yml").write_text("command: cat input\ntransfers: {data: {direction: in, local_path: input}}\n")
+        begun = time.monotonic()
+        self.wherry("site", "sync", "beamline")
+        self.pace = time.monotonic() - begun  # of a command, under whatever sanitizer
+
+    def live_and_die(self, seconds):
+        process = self.start("site", "start", "beamline")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        self.end(process)
+
+    def test_every_file_is_moved_once_however_often_the_site_dies(self):
+        table = "workdir,app,stage.data\n"
+        for number in range(self.JOBS):
+            self.write(self.lab / f"{number}.dat", b"content %d" % number)
+            table += f"{number},look,lab:/{number}.dat\n"
+        self.wherry("job", "create", "--site", "beamline", "--batch", "-", stdin=table.encode())
+        seed = int(os.environ.get("WHERRY_SEED") or random.randrange(10**6))
+        print(f"WHERRY_SEED={seed}", flush=True)
+        chance = random.Random(seed)
+        for _ in range(self.KILLS):
+            self.live_and_die(self.pace * chance.uniform(0.3, 4))
+        self.start_site()
+        self.wait_until(lambda: {row["state"] for row in self.jobs()} == {"PREPROCESSED"}, "all is staged in")
+        for number in range(self.JOBS):
+            self.assertEqual((self.site / "data" / str(number) / "input").read_bytes(), b"content %d" % number)
+        self.assertEqual({row["attempts"] for row in self.items()}, {1})
+        tasks = self.tasks()
+        self.assertEqual({task["status"] for task in tasks}, {"SUCCEEDED"})
+        self.assertEqual(sum(task["files"] for task in tasks), self.JOBS)
 
 
 class Transcript(JobsTest):

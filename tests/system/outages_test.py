@@ -64,6 +64,7 @@ class Persons(Outages):
     def exchanges(self):
         return [seen for seen in self.proxy.seen if seen.path == TOKEN and b"grant_type=refresh_token" in seen.body]
 
+    # Scenario 8.
     def test_a_token_is_exchanged_once_for_all_who_need_it_even_if_the_answer_is_lost(self):
         self.revoke("access_token")
         self.proxy.fault_for = lambda seen: (
