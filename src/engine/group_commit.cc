@@ -12,6 +12,8 @@ using storage::TemporaryFile;
 
 namespace {
 
+constexpr std::size_t kMostAbove = 100'000;  // directories that are remembered
+
 // Members come directory by directory, so that looking at the last one finds most repeats early.
 void add_directory(std::vector<RelPath>& directories, RelPath directory) {
   if (directories.empty() || directories.back() != directory)
@@ -168,12 +170,16 @@ void GroupCommit::rename_all(Group& group) {
 //    alone, and only what is in one that fails has not been done.
 void GroupCommit::flush_names(Group& group) {
   if (durability_ == Durability::kNoFlush) return;
-  const std::vector<RelPath> touched = touched_directories(group);
+  const std::vector<RelPath> changed = touched_directories(group);
+  const std::vector<RelPath> touched = with_those_above(changed);
   owed_.clear();
   if (touched.empty() || target_.flush_directories(touched)) return;
   for (const RelPath& directory : touched) {
     auto flushed = flush_directory(directory);
     if (flushed) continue;
+    // One above that cannot be flushed at all, such as an automounter's, is nobody's failure.
+    const bool has_changed = std::binary_search(changed.begin(), changed.end(), directory);
+    if (!has_changed && flushed.error().retry == Retry::kNever) continue;
     // What later groups put below it lasts no longer than its names do.
     owed_.push_back(directory);
     fail_within(directory, flushed.error(), group);
@@ -208,6 +214,22 @@ std::vector<RelPath> GroupCommit::touched_directories(Group& group) {
                                [&](const RelPath& at) { return removed.contains(at.text()); }),
                 touched.end());
   return touched;
+}
+
+// Names last no longer than those of the directories above them, which this run may have found:
+// made by another one that was killed before it flushed them. Each is flushed once in a run.
+std::vector<RelPath> GroupCommit::with_those_above(const std::vector<RelPath>& directories) {
+  if (above_.size() > kMostAbove) above_.clear();
+  std::vector<RelPath> all = directories;
+  for (RelPath at : directories) {
+    while (!at.is_root()) {
+      at = at.parent();
+      if (!above_.insert(at.text()).second) break;
+      if (!std::binary_search(directories.begin(), directories.end(), at)) all.push_back(at);
+    }
+  }
+  std::sort(all.begin(), all.end());
+  return all;
 }
 
 void GroupCommit::fail_within(const RelPath& directory, const Error& error, Group& group) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/thread_annotations.h"
@@ -73,6 +74,7 @@ class GroupCommit {
   void flush_names(Group& group);
   wherry::Result<void> flush_directory(const RelPath& directory);
   std::vector<RelPath> touched_directories(Group& group);
+  std::vector<RelPath> with_those_above(const std::vector<RelPath>& directories);
   // What was done in this directory has not been done after all.
   void fail_within(const RelPath& directory, const Error& error, Group& group);
   void record(Group& group);
@@ -83,7 +85,9 @@ class GroupCommit {
   const Durability durability_;
   RunState& state_;
   WorkQueue* queue_ = nullptr;
-  std::vector<RelPath> owed_;  // directories whose flush failed; of the committing thread
+  // Of the committing thread.
+  std::vector<RelPath> owed_;              // directories whose flush failed
+  std::unordered_set<std::string> above_;  // directories that were flushed for what is below them
 
   std::mutex mutex_;
   std::condition_variable work_arrived_;

@@ -91,6 +91,31 @@ TEST_F(Runner, SecondRunOverAnEqualTreeMovesNothing) {
   EXPECT_EQ(again.progress->bytes_moved, 0u);
 }
 
+// Another task was killed when it had made the directories, and flushed none.
+TEST_F(Runner, WhatIsDoneLastsAsDoTheDirectoriesThatWereFoundAboveIt) {
+  put_file(*source_, "a/data", "twelve bytes");
+  for (const char* directory : {"b", "b/c"})
+    ASSERT_TRUE(target_->make_directory(path(directory), 0755));
+  EXPECT_EQ(run_.transfer(*source_, *target_, {item("a/data", "b/c/data")}).failed, 0u);
+  storage::lose_power(*target_);
+  EXPECT_EQ(content_of(*target_, "b/c/data"), "twelve bytes");
+}
+
+// As with the directories of an automounter.
+TEST_F(Runner, ADirectoryAboveThatCannotBeFlushedIsNoFailure) {
+  put_file(*source_, "a/data", "twelve bytes");
+  put_directory(*target_, "b");
+  put_directory(*target_, "b/c");
+  Faults faults;
+  // All together, the root, and "b"; "b/c" has a new name and can be flushed.
+  faults.on(StorageOperation::kFlushDirectories, {.code = Code::kInvalid}, 3);
+  const auto faulty = make_faulty(*target_, faults, run_.clock);
+  EXPECT_EQ(run_.transfer(*source_, *faulty, {item("a/data", "b/c/data")}).failed, 0u);
+  EXPECT_EQ(faults.struck(), 3u);
+  storage::lose_power(*target_);
+  EXPECT_EQ(content_of(*target_, "b/c/data"), "twelve bytes");
+}
+
 TEST_F(Runner, MirrorFollowsWhateverTheSourceBecomes) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const auto source = open_memory();
