@@ -16,6 +16,7 @@ class Remote : public RemoteService {
     std::optional<globus::ClientSecret> client;
     std::string tokens_file;
     std::string app_id;
+    std::string name;
   };
   explicit Remote(Parts parts)
       : http_(globus::make_http_client(parts.http)),
@@ -23,7 +24,8 @@ class Remote : public RemoteService {
         credentials_({{*http_, system_clock(), system_random(), {}},
                       store_,
                       parts.address.auth,
-                      std::move(parts.client)}),
+                      std::move(parts.client),
+                      std::move(parts.name)}),
         login_(credentials_, {std::move(parts.app_id), !parts.address.is_globus}),
         service_(globus::make_globus_service({parts.address.transfer, parts.address.is_globus},
                                              credentials_, system_clock())) {}
@@ -51,6 +53,7 @@ Result<std::unique_ptr<RemoteService>> RemoteService::open(const std::string& na
   TRY_ASSIGN(parts.client, globus::client_of(environment));
   parts.tokens_file = directory + "/tokens.json";
   parts.app_id = settings.text("login.client_id");
+  parts.name = name;
   return std::unique_ptr<RemoteService>(new Remote(std::move(parts)));
 }
 

@@ -42,6 +42,7 @@ Result<Listen> parse_listen(const std::string& text) {
   if (error != std::errc() || end != text.data() + text.size()) return wrong();
   if (listen.address.starts_with('[') && listen.address.ends_with(']'))
     listen.address = listen.address.substr(1, listen.address.size() - 2);
+  if (listen.address == "localhost") listen.address = "127.0.0.1";
   if (listen.address.empty()) return wrong();
   return listen;
 }
@@ -242,7 +243,9 @@ Result<std::string> client_environment(Wherry& wherry, const FirstClient& client
     add("GLOBUS_SDK_VERIFY_SSL", contact.certificate);
     add("NODE_EXTRA_CA_CERTS", contact.certificate);
   }
-  add("WHERRY_SERVICE", contact.url);
+  // Without the last slash, as people write it: "$WHERRY_SERVICE/v0.10/task_list" is an address.
+  add("WHERRY_SERVICE",
+      std::string_view(contact.url).substr(0, contact.url.find_last_not_of('/') + 1));
   if (client.id.empty()) return text;
   for (const std::string_view prefix : {"GLOBUS_CLI", "WHERRY"}) {
     add(fmt::format("{}_CLIENT_ID", prefix), client.id);

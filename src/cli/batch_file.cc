@@ -127,6 +127,20 @@ Result<BatchLine> parse_words(const std::vector<std::string>& words, BatchKind k
   return line;
 }
 
+Result<std::string> read_input() {
+  std::string text;
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "read standard input");
+    if (count == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(count));
+    if (text.size() > kBatchLimit)
+      return make_error(Code::kInvalid, "standard input is larger than 1 GiB");
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> split_words(std::string_view line) {
@@ -160,18 +174,10 @@ Result<std::vector<BatchLine>> parse_batch(std::string_view text, BatchKind kind
 }
 
 Result<std::string> read_batch(const std::string& path) {
-  if (path != "-") return read_file(path, kBatchLimit);
-  std::string text;
-  char buffer[1 << 16];
-  while (true) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error(errno, "read standard input");
-    if (count == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > kBatchLimit)
-      return make_error(Code::kInvalid, "standard input is larger than 1 GiB");
-  }
+  TRY_ASSIGN(std::string text, path == "-" ? read_input() : read_file(path, kBatchLimit));
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  return text;
 }
 
 }  // namespace wherry::cli

@@ -33,7 +33,9 @@ enum class BatchKind { kTransfer, kPaths };  // kPaths: one path a line, no opti
 // Errors name the line.
 Result<std::vector<BatchLine>> parse_batch(std::string_view text, BatchKind kind);
 
-// Reads the file, or standard input for "-". kInvalid if it is larger than 1 GiB.
+// Reads the file, or standard input for "-", without the byte order mark that editors and
+// spreadsheets put before UTF-8: it is no part of the first name. kInvalid if it is larger than 1
+// GiB.
 Result<std::string> read_batch(const std::string& path);
 
 }  // namespace wherry::cli

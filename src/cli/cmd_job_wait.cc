@@ -73,6 +73,11 @@ Result<void> show_failures(Context& context, app::Wherry& wherry, JobFilter filt
   filter.states = {JobState::kFailed};
   filter.limit = kFailuresShown;
   TRY_ASSIGN(const auto page, wherry.jobs().jobs.list(filter));
+  if (page.rows.empty()) return {};
+  const jobs::SiteId site = page.rows.front().site;
+  context.err() << fmt::format(
+      "wherry: {} failed; to try again: wherry job retry --state FAILED --site {}\n",
+      jobs_text(page.count), site);
   for (const jobs::Job& job : page.rows) {
     jobs::EventFilter last;
     last.jobs = {job.id};
@@ -84,7 +89,8 @@ Result<void> show_failures(Context& context, app::Wherry& wherry, JobFilter filt
                                  printable(why));
   }
   if (page.count > page.rows.size())
-    context.err() << fmt::format("  ... {} in all: wherry job ls --state FAILED\n", page.count);
+    context.err() << fmt::format("  ... {} in all: wherry job ls --state FAILED --site {}\n",
+                                 page.count, site);
   return {};
 }
 
@@ -100,11 +106,7 @@ Result<int> conclude(Context& context, app::Wherry& wherry, const JobFilter& fil
     context.err() << fmt::format("wherry: after {}, {} not ended\n", format_duration(timeout),
                                  open == 1 ? "1 job has" : fmt::format("{} jobs have", open));
   }
-  if (bad > 0) {
-    context.err() << fmt::format(
-        "wherry: {} failed; to try again: wherry job retry --state FAILED\n", jobs_text(bad));
-    TRY(show_failures(context, wherry, filter));
-  }
+  if (bad > 0) TRY(show_failures(context, wherry, filter));
   return open > 0 || bad > 0 ? kExitFailed : kExitDone;
 }
 

@@ -39,8 +39,18 @@ Result<SiteView> view_of(app::Wherry& wherry, const Site& site) {
 
 // ---- init, sync
 
+// From the root of this machine, without what is superfluous: "site/" and "." have last parts, too.
+Result<RelPath> typed_directory(const std::string& text) {
+  TRY_ASSIGN(const std::string absolute, absolute_local_path(text));
+  return RelPath::parse(absolute);
+}
+
 // Before any file is made.
 Result<void> check_new(app::Wherry& wherry, const std::string& name, const std::string& path) {
+  if (name.empty() || escape_bytes(name) != name) {
+    return make_error(Code::kInvalid, "'{}' cannot be the name of a site; give one with --name",
+                      escape_bytes(name));
+  }
   TRY_ASSIGN(const auto sites, wherry.jobs().sites.list());
   for (const Site& site : sites) {
     if (site.path == path) {
@@ -56,9 +66,9 @@ Result<void> check_new(app::Wherry& wherry, const std::string& name, const std::
 }
 
 Result<int> init(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(const std::string path, absolute_local_path(arguments.text("PATH")));
-  const std::string name =
-      arguments.optional_text("name").value_or(path.substr(path.rfind('/') + 1));
+  TRY_ASSIGN(const RelPath below_root, typed_directory(arguments.text("PATH")));
+  const std::string path = "/" + below_root.text();
+  const std::string name = arguments.optional_text("name").value_or(std::string(below_root.name()));
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   TRY(check_new(*wherry, name, path));
   TRY(lay_out_site(path), "make the site '{}'", escape_bytes(path));

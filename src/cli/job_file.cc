@@ -124,6 +124,10 @@ struct CsvColumn {
 
 Result<std::vector<CsvColumn>> read_header(const CsvReader::Row& row) {
   std::vector<CsvColumn> columns;
+  if (row.fields.size() == 1 && row.fields[0].find_first_of(";\t") != std::string::npos) {
+    return make_error(Code::kInvalid, "'{}': columns are separated by commas",
+                      escape_bytes(row.fields[0]));
+  }
   for (const std::string& name : row.fields) {
     for (const CsvColumn& other : columns) {
       if (other.name == name)

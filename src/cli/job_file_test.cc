@@ -43,6 +43,10 @@ TEST(JobFile, CsvColumnsAreFieldsOfJobs) {
   EXPECT_EQ(resources.gpus_per_rank, 0.5);
 }
 
+TEST(JobFile, ColumnsThatAreSeparatedOtherwiseAreNamedAsTheReason) {
+  EXPECT_THAT(complaint_about("workdir;app\na;compress\n"), HasSubstr("separated by commas"));
+}
+
 TEST(JobFile, EmptyCsvFieldsAreNotGiven) {
   const auto lines = jobs_of("workdir,app,tag.run,stage.in,num_nodes\na,x,,,\n");
   ASSERT_EQ(lines.size(), 1u);

@@ -52,6 +52,13 @@ Result<std::string> code_from_browser(Context& context, globus::RedirectListener
   return make_error(Code::kLoginNeeded, "the login was refused");
 }
 
+Result<void> finish(LoginFlow& flow, const PendingLogin& pending, const std::string& code) {
+  auto done = flow.finish(pending, code, {});
+  if (!done && done.error().code == Code::kLoginNeeded)
+    done.error().message += "; a code is good once, and not for long: begin again";
+  return done;
+}
+
 }  // namespace
 
 Result<int> log_in_here(Context& context, app::RemoteService& remote, Browser browser,
@@ -60,12 +67,12 @@ Result<int> log_in_here(Context& context, app::RemoteService& remote, Browser br
   if (browser == Browser::kElsewhere) {
     TRY_ASSIGN(const PendingLogin pending, flow.begin(flow.code_page(), scopes, {}));
     TRY_ASSIGN(const std::string code, code_from_person(context, pending));
-    TRY(flow.finish(pending, code, {}));
+    TRY(finish(flow, pending, code));
   } else {
     TRY_ASSIGN(const auto listener, globus::RedirectListener::open(system_clock()));
     TRY_ASSIGN(const PendingLogin pending, flow.begin(listener->redirect_uri(), scopes, {}));
     TRY_ASSIGN(const std::string code, code_from_browser(context, *listener, pending));
-    TRY(flow.finish(pending, code, {}));
+    TRY(finish(flow, pending, code));
   }
   TRY_ASSIGN(const globus::Person person, flow.whoami({}));
   context.output().message("LoggedIn", fmt::format("You are logged in as {}", person.username));

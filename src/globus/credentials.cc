@@ -117,7 +117,18 @@ bool Credentials::is_fresh(const Token& token) const {
 }
 
 Error Credentials::login_needed(std::string_view why) const {
-  return make_error(Code::kLoginNeeded, "{} at {}; log in with: wherry login", why, parts_.auth);
+  return make_error(Code::kLoginNeeded, "{} at {}; log in with: wherry login{}", why, parts_.auth,
+                    service_option());
+}
+
+// Logging in would not help: a client acts for itself.
+Error Credentials::client_refused(const Error& refusal) const {
+  return make_error(Code::kLoginNeeded, "{} does not know client {} with this secret ({}); see {}",
+                    parts_.auth, parts_.client->id, refusal.message, kClientVariables);
+}
+
+std::string Credentials::service_option() const {
+  return parts_.service.empty() ? "" : " --service " + parts_.service;
 }
 
 // Another Wherry exchanges a refresh token once: asked for a second time, it looks stolen, and all
@@ -168,8 +179,10 @@ Result<void> Credentials::refresh(Login& login, const std::string& resource_serv
   if (answer.error().retry == Retry::kLater && old.expires > parts_.network.clock.now() &&
       !old.access.empty())
     return {};
-  if (answer.error().code == Code::kLoginNeeded && !parts_.client)
-    return login_needed("the login has expired or was revoked");
+  if (answer.error().code == Code::kLoginNeeded) {
+    return parts_.client ? client_refused(answer.error())
+                         : login_needed("the login has expired or was revoked");
+  }
   return answer.error();
 }
 

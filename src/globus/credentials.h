@@ -32,6 +32,10 @@ struct ClientSecret {
 // WHERRY_CLIENT_ID and _SECRET, or GLOBUS_CLI_CLIENT_ID and _SECRET; kInvalid for one without the
 // other.
 Result<std::optional<ClientSecret>> client_of(const Environment& environment);
+// For messages about them.
+inline constexpr std::string_view kClientVariables =
+    "WHERRY_CLIENT_ID and WHERRY_CLIENT_SECRET (or GLOBUS_CLI_CLIENT_ID and"
+    " GLOBUS_CLI_CLIENT_SECRET)";
 
 // What it takes to ask a service: all of it outlives those who use it.
 struct Network {
@@ -63,6 +67,7 @@ class Credentials {
     TokenStore& store;
     std::string auth;                    // address of Auth
     std::optional<ClientSecret> client;  // none: the person who has logged in
+    std::string service = {};            // as --service has it, for commands in messages
   };
   explicit Credentials(Parts parts) : parts_(std::move(parts)) {}
 
@@ -76,6 +81,8 @@ class Credentials {
                        std::stop_token stop);
 
   const Parts& parts() const { return parts_; }
+  // " --service NAME", behind a command in a message: the reader's shell may know of no service.
+  std::string service_option() const;
   LoginKey key() const { return {parts_.auth, parts_.client ? parts_.client->id : ""}; }
 
  private:
@@ -85,6 +92,7 @@ class Credentials {
   Result<void> refresh(Login& login, const std::string& resource_server,
                        const std::stop_token& stop);
   Error login_needed(std::string_view why) const;
+  Error client_refused(const Error& refusal) const;
 
   Parts parts_;
 };

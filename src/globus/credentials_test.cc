@@ -20,6 +20,7 @@ namespace {
 using server::BrokenServer;
 using server::ScriptedServer;
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -109,6 +110,22 @@ TEST_F(CredentialsTest, WithoutALoginTheErrorSaysHow) {
   EXPECT_EQ(token.error().code, Code::kLoginNeeded);
   EXPECT_THAT(token.error().message, HasSubstr("wherry login"));
   EXPECT_EQ(service_->requests().size(), 0u);
+}
+
+TEST_F(CredentialsTest, TheErrorNamesTheServiceThatTheCommandIsFor) {
+  const Credentials::Parts parts{network(), store_, service_->url(), {}, "https://wherry.example"};
+  const auto token = Credentials(parts).token(kTransferServer, {});
+  ASSERT_FALSE(token);
+  EXPECT_THAT(token.error().message, EndsWith("wherry login --service https://wherry.example"));
+}
+
+TEST_F(CredentialsTest, AClientThatIsNotKnownIsToldOfItsVariablesAndNotToLogIn) {
+  const auto token =
+      credentials(ClientSecret{client_.client.id, "guess"}).token(kTransferServer, {});
+  ASSERT_FALSE(token);
+  EXPECT_THAT(token.error().message, HasSubstr("WHERRY_CLIENT_SECRET"));
+  EXPECT_THAT(token.error().message, HasSubstr(client_.client.id));
+  EXPECT_THAT(token.error().message, Not(HasSubstr("wherry login")));
 }
 
 TEST_F(CredentialsTest, APersonLogsInAndIsKnown) {

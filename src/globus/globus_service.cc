@@ -67,13 +67,15 @@ Result<std::vector<tasks::Task>> look_at(RestClient& rest, const std::vector<Tas
 // What a service and its views (until()) have in common.
 struct Shared {
   Shared(TransferAddress address, Credentials& credentials, Clock& clock)
-      : rest(std::move(address.url), credentials),
+      : is_globus(address.is_globus),
+        rest(std::move(address.url), credentials),
         watcher([this](const std::vector<TaskId>& ids,
                        std::stop_token stop) { return look_at(rest, ids, std::move(stop)); },
                 clock,
                 address.is_globus ? TaskWatcher::kShortestInterval
                                   : TaskWatcher::kShortestIntervalNearBy) {}
 
+  const bool is_globus;
   RestClient rest;
   std::mutex mutex;
   std::map<EndpointId, std::string> homes GUARDED_BY(mutex);
@@ -211,9 +213,10 @@ class GlobusService : public tasks::TransferService {
       const std::size_t wanted =
           std::min({kEndpointsAtOnce, limit - found.size(), kEndpointsInAll - at});
       Fields query = {{"limit", number(wanted)}, {"offset", number(at)}};
-      // Without a text only what is one's own can be asked for.
+      // Without a text Globus tells only what is one's own; a Wherry, all that one may know of.
       if (text.empty()) {
-        query.emplace_back("filter_scope", "my-endpoints");
+        query.emplace_back("filter_scope",
+                           shared_.is_globus ? "my-endpoints" : "hide-no-permissions");
       } else {
         query.emplace_back("filter_fulltext", std::string(text));
       }

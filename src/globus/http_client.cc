@@ -87,6 +87,12 @@ Error transport_error(CURLcode code, const char* details) {
       return make_error(Code::kInvalid, "{}", escape_bytes(why));
     case CURLE_OPERATION_TIMEDOUT:
       return make_error(Code::kTimeout, "{}", escape_bytes(why));
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return make_error(Code::kUnavailable,
+                        "{}; does the service run, and is this its address (--service,"
+                        " WHERRY_SERVICE)?",
+                        escape_bytes(why));
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:

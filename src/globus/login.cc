@@ -95,10 +95,10 @@ Result<PendingLogin> LoginFlow::begin(const std::string& redirect_uri,
                                       std::stop_token stop) {
   const Credentials::Parts& parts = credentials_.parts();
   if (parts.client) {
-    return make_error(Code::kInvalid,
-                      "client {} acts for itself and needs no login; unset its id and secret to"
-                      " log in as a person",
-                      parts.client->id);
+    return make_error(
+        Code::kInvalid,
+        "client {} acts for itself and needs no login; to log in as a person, unset {}",
+        parts.client->id, kClientVariables);
   }
   PendingLogin pending;
   TRY_ASSIGN(const ClientSecret app, this->app(stop));
@@ -164,7 +164,8 @@ Result<bool> LoginFlow::logout(std::stop_token stop) {
   std::optional<Error> failed;
   for (const auto& [server, token] : login->tokens) {
     for (const std::string& secret : {token.refresh, token.access}) {
-      if (secret.empty()) continue;
+      // A service that is away is away for the others, too: nobody waits for each.
+      if (secret.empty() || (failed && failed->retry == Retry::kLater)) continue;
       Fields form = {{"token", secret}};
       if (client.secret.empty()) form.emplace_back("client_id", client.id);
       const auto done = post_form(parts.network, parts.auth + "/v2/oauth2/token/revoke", form,

@@ -79,7 +79,13 @@ Result<json::object> RestClient::call(const Call& call, std::stop_token stop, in
       }
     }
     Error refused = api::error_from_answer(answer.status, answer.body);
-    if (answer.status == 401) refused.message += "; log in again with: wherry login";
+    // Its message ends with the command that agrees.
+    if (!scopes.empty()) refused.message += credentials_.service_option();
+    if (answer.status == 401) {
+      refused.message += credentials_.parts().client
+                             ? fmt::format("; see {}", kClientVariables)
+                             : "; log in again with: wherry login" + credentials_.service_option();
+    }
     return std::move(refused).with_context(what);
   }
 }

@@ -156,9 +156,11 @@ Result<std::optional<Move>> Processing::after_bad_run(const Job& job) {
     return std::optional(Move{job.id, JobState::kRestartReady,
                               fmt::format("{}; repeated ({} of {})", how, so_far + 1, allowed)});
   }
-  return std::optional(Move{job.id, JobState::kFailed,
-                            fmt::format("{}; app '{}' allows {} repetitions, {} were made", how,
-                                        app->name, allowed, so_far)});
+  return std::optional(
+      Move{job.id, JobState::kFailed,
+           fmt::format("{}; what it said is in data/{}/job.out; app '{}' allows {} "
+                       "repetitions, {} were made",
+                       how, escape_bytes(job.workdir), app->name, allowed, so_far)});
 }
 
 Result<std::size_t> Processing::make(const std::vector<Move>& moves) {

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -41,6 +43,19 @@ bool take_share(std::atomic<std::size_t>& used, std::size_t share, std::size_t l
 
 Error tls_error(std::string_view what, const std::string& file, const ErrorCode& error) {
   return make_error(Code::kInvalid, "{} '{}': {}", what, file, error.message());
+}
+
+// What to do about the usual reasons why an address cannot be listened at.
+std::string_view hint_about(const ErrorCode& error) {
+  if (error == asio::error::address_in_use)
+    return "; end the service that has it, or choose another port (serve.listen, --listen)";
+  if (error == asio::error::access_denied)
+    return "; ports below 1024 are for root: choose another one (serve.listen, --listen), or allow "
+           "it"
+           " with CAP_NET_BIND_SERVICE";
+  if (error.value() == EADDRNOTAVAIL)
+    return "; this host does not have the address (serve.listen, --listen)";
+  return "";
 }
 
 std::vector<std::unique_ptr<asio::io_context>> make_loops(std::size_t count) {
@@ -157,8 +172,8 @@ Result<void> HttpCore::listen() {
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
   if (error) {
-    return make_error(Code::kUnavailable, "listen at {} port {}: {}", options_.address,
-                      options_.port, error.message());
+    return make_error(Code::kUnavailable, "listen at {} port {}: {}{}", options_.address,
+                      options_.port, error.message(), hint_about(error));
   }
   port_ = acceptor_.local_endpoint(error).port();
   return {};

@@ -373,6 +373,7 @@ TEST(HttpServer, SaysWhyItCannotStart) {
   const auto taken = start(echo);
   const auto port_taken = HttpServer::listen({.port = taken->port()}, echo);
   EXPECT_EQ(port_taken.error().code, Code::kUnavailable);
+  EXPECT_NE(port_taken.error().message.find("--listen"), std::string::npos);
   const auto no_address = HttpServer::listen({.address = "nowhere"}, echo);
   EXPECT_EQ(no_address.error().code, Code::kInvalid);
   const auto no_key = HttpServer::listen({.tls = HttpServer::Tls{"/none.pem", "/none.key"}}, echo);

@@ -85,6 +85,10 @@ class BadInput(WherryTest):
     def test_batch_that_does_not_parse_names_the_line(self):
         self.refuse(2, "transfer", "lab:", "scratch:", "--batch", "-", stdin=b"/a /b\n/c\n", says="line 2")
 
+    def test_a_byte_order_mark_is_no_part_of_the_first_name(self):
+        self.wherry("transfer", "lab:", "scratch:", "--batch", "-", stdin=b"\xef\xbb\xbfrun42/a.tif a\r\n")
+        self.assertEqual(list(self.tree(self.target)), [b"a"])
+
     def test_a_damaged_database(self):
         database = self.scratch / "state" / "wherry.db"
         for name in ("wherry.db-wal", "wherry.db-shm"):

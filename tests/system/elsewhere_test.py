@@ -26,6 +26,8 @@ class Commands(TwoWherrys):
         self.assertTrue((self.archive_files / "new/d0/file 0").exists())
         self.wherry("rm", "--recursive", "archive:/new/d0")
         self.assertFalse((self.archive_files / "new/d0").exists())
+        names = [row["display_name"] for row in self.wherry_json("endpoint", "list")["DATA"]]
+        self.assertEqual(sorted(names), ["archive", "lab"])  # all that are there for the client
         found = self.wherry_json("endpoint", "search", "lab")["DATA"]
         self.assertEqual([each["id"] for each in found], [self.lab])
 
@@ -42,9 +44,10 @@ class Commands(TwoWherrys):
         self.refused(1, "endpoint", "create", "x", str(self.work), says="--service local")
         self.environment["WHERRY_CLIENT_SECRET"] = "guess"
         (self.state() / "tokens.json").unlink()
-        self.assertNotIn("guess", self.refused(4, "ls", "lab:/"))
+        self.assertNotIn("guess", self.refused(4, "ls", "lab:/", says=[self.client, "WHERRY_CLIENT_SECRET"]))
+        self.refused(2, "login", says="unset WHERRY_CLIENT_ID")
         del self.environment["WHERRY_CLIENT_ID"], self.environment["WHERRY_CLIENT_SECRET"]
-        self.refused(4, "ls", "lab:/", says="wherry login")
+        self.refused(4, "ls", "lab:/", says=f"wherry login --service {self.url}")
         self.refused(2, "login", "--service", "local", says="--service")
         self.refused(2, "ls", "lab:/", "--service", "nonsense")
 
@@ -81,7 +84,7 @@ class Consents(TwoWherrys):
                                  says=["ConsentRequired", f"wherry session consent '{self.scope}'"])
         self.refused(4, "stat", "secure:/secret.txt", says="wherry session consent")
         self.refused(4, "transfer", "secure:/secret.txt", "secure:/copy", says="wherry session consent")
-        command = shlex.split(re.search(r"wherry (session consent '[^']+')", complaint)[1])
+        command = shlex.split(re.search(r"wherry (session consent '[^']+' --service \S+)", complaint)[1])
         self.log_in(*command)
         self.assertEqual(self.wherry("ls", "secure:/"), "secret.txt\n")
 

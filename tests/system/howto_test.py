@@ -4,9 +4,10 @@ page leaves to its reader, names of directories and numbers of tasks, is replace
 
 import pathlib
 import re
+import shutil
 
 import system
-from harness import WherryTest, os, subprocess, unittest
+from harness import WherryTest, os, signal, subprocess, unittest
 
 HOWTO = pathlib.Path(__file__).resolve().parents[2] / "docs" / "howto"
 LONG_AGO = 1_500_000_000
@@ -79,6 +80,35 @@ class HowTo(WherryTest):
         self.assertIn("[Service]", printed)
         self.assertIn("sync run frames", printed)
         self.follow("mirror-a-detector", "Look at it")
+
+    def serve(self):
+        process = self.start("serve", "--listen", "127.0.0.1:0")
+        posted = self.scratch / "state" / "serve" / "service.env"
+        self.wait_until(lambda: posted.exists() or process.poll() is not None, "the service has begun")
+        self.assertIsNone(process.poll())
+        return process
+
+    def test_self_hosted_service(self):
+        page = "self-hosted-service"
+        lab = self.directory("lab", "run42/a.tif")
+        target = self.directory("target", "ada/hello.txt")
+        self.follow(page, "Start it", {"/data": lab, "scratch /scratch": f"scratch {target}"}, without=["wherry serve"])
+        process = self.serve()
+        self.follow(page, "Let somebody use an endpoint")
+        self.wherry("site", "init", str(self.scratch / "site"), "-n", "beamline")
+        self.assertIn("ada@example.org", self.follow(page, "Let somebody run jobs"))
+        listed = self.follow(page, "Use it")
+        self.assertIn("lab", listed)
+        self.assertIn("SUCCEEDED", listed)
+        self.assertEqual(self.tree(target / "run42"), self.tree(lab / "run42"))
+        if shutil.which("curl"):
+            globus = [line for line in commands(page, "Use it with other programs").splitlines() if "globus " in line]
+            listed = self.follow(page, "Use it with other programs", {
+                "token=": 'eval "$(wherry serve --print-env)"; token=', " | jq .": "",
+                "jq -r .access_token": "sed 's/.*\"access_token\":\"//; s/\".*//'"}, without=globus)
+            self.assertIn('"DATA_TYPE":"task_list"', listed)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), 0)
 
     def test_stage_jobs(self):
         page = "stage-jobs"

@@ -103,6 +103,18 @@ class Sites(JobsTest):
         changes = {row["what"]: row["change"] for row in self.wherry_json("site", "sync", "beamline")["DATA"]}
         self.assertEqual(changes, {"settings": "changed", "app compress": "changed"})
 
+    def test_a_site_is_named_by_its_directory_however_that_is_written(self):
+        self.wherry("site", "init", str(self.scratch / "dash") + "/")
+        (self.scratch / "dot").mkdir()
+        self.wherry("site", "init", ".", cwd=self.scratch / "dot")
+        sites = {row["name"]: row["path"] for row in self.wherry_json("site", "ls")["DATA"]}
+        self.assertEqual(sites["dash"], str(self.scratch / "dash"))
+        self.assertEqual(sites["dot"], str(self.scratch / "dot"))
+
+    def test_init_with_a_name_that_cannot_be_makes_no_file(self):
+        self.refused(2, "site", "init", str(self.scratch / "new"), "-n", "", says="cannot be the name of a site")
+        self.assertFalse((self.scratch / "new").exists())
+
     def test_sync_is_all_or_nothing(self):
         before = self.wherry_json("app", "show", "compress", "--site", "beamline")
         (self.site / "apps" / "compress.yml").write_text(COMPRESS.replace("from 1", "FROM 1"))
