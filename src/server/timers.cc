@@ -44,7 +44,6 @@ constexpr std::string_view kColumns =
 constexpr Duration kFirstRetry = std::chrono::seconds(30);
 constexpr Duration kLongestRetry = std::chrono::minutes(10);
 
-long long stored(const std::optional<TimePoint>& time) { return time ? stored(*time) : 0; }
 std::optional<TimePoint> restored_or_none(long long time) {
   if (time == 0) return std::nullopt;
   return restored(time);
