@@ -312,6 +312,19 @@ Result<void> read_item_members(const Part& part, jobs::Items::Change& change) {
   return {};
 }
 
+// ---- launchers
+
+Result<jobs::BatchJobs::Change> read_batch_job_members(const Part& part) {
+  jobs::BatchJobs::Change change;
+  if (!part.members().has("state")) return part.members().error("state", "is missing");
+  TRY(part.word("state", change.state, jobs::parse_batch_job_state));
+  if (change.state != jobs::BatchJobState::kPendingDeletion) {
+    return part.members().error(
+        "state", "must be pending_deletion; the site's process sets the others as they come");
+  }
+  return change;
+}
+
 Result<jobs::RunEnd> read_run_end(const json::array& array, std::size_t number) {
   TRY_ASSIGN(const json::object* object, object_at(array, number, "ended"));
   const Part part(*object, place_of("ended", number));
@@ -464,14 +477,17 @@ Result<jobs::BatchJob> read_batch_job(const json::object& document) {
 Result<jobs::BatchJobs::Change> read_batch_job_change(const json::object& document) {
   const Part part(document);
   TRY(part.knows({"state"}));
-  jobs::BatchJobs::Change change;
-  if (!part.members().has("state")) return part.members().error("state", "is missing");
-  TRY(part.word("state", change.state, jobs::parse_batch_job_state));
-  if (change.state != jobs::BatchJobState::kPendingDeletion) {
-    return part.members().error(
-        "state", "must be pending_deletion; the site's process sets the others as they come");
-  }
-  return change;
+  return read_batch_job_members(part);
+}
+
+Result<jobs::BatchJobs::Numbered> read_batch_job_patch(const json::array& document,
+                                                       std::size_t number) {
+  jobs::BatchJobs::Numbered patch;
+  TRY_ASSIGN(const json::object* object, numbered(document, number, "batch job", patch.id));
+  const Part part(*object, place_of("batch job", number));
+  TRY(part.knows({"id", "state"}));
+  TRY_ASSIGN(patch.change, read_batch_job_members(part));
+  return patch;
 }
 
 Result<SessionRequest> read_session(const json::object& document) {

@@ -79,6 +79,9 @@ Result<jobs::Items::Change> read_item_patch(const boost::json::array& document, 
 Result<jobs::BatchJob> read_batch_job(const boost::json::object& document);
 // The state: all that a client may change of one that is there.
 Result<jobs::BatchJobs::Change> read_batch_job_change(const boost::json::object& document);
+// An element of PATCH /v1/batch-jobs.
+Result<jobs::BatchJobs::Numbered> read_batch_job_patch(const boost::json::array& document,
+                                                       std::size_t number);
 
 struct SessionRequest {
   jobs::SiteId site = 0;

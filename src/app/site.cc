@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "jobs/scheduler.h"
 #include "jobs/site_process.h"
+#include "jobs/site_removal.h"
 #include "jobs/site_settings.h"
 
 namespace wherry::app {
@@ -50,6 +51,17 @@ Result<void> run_site(Wherry& wherry, const SiteRun& run, std::stop_token stop) 
       run.launcher_command,
       run.on_note};
   return jobs::run_site(parts, run.site, std::move(stop));
+}
+
+Result<void> remove_site(Wherry& wherry, const jobs::Site& site) {
+  TRY_ASSIGN(const jobs::SiteSettings settings, jobs::parse_site_settings(site.settings),
+             "settings of site '{}'", site.name);
+  TRY_ASSIGN(tasks::TransferService * service, wherry.service_of(settings.transfers.service));
+  return jobs::remove_site({.service = *service,
+                            .database = wherry.database(),
+                            .clock = system_clock(),
+                            .random = system_random()},
+                           site, settings);
 }
 
 }  // namespace wherry::app

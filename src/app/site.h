@@ -23,4 +23,7 @@ struct SiteRun {
 // of the site must be run by somebody.
 Result<void> run_site(Wherry& wherry, const SiteRun& run, std::stop_token stop);
 
+// See jobs/site_removal.h: what is under way for the site is cancelled at its service.
+Result<void> remove_site(Wherry& wherry, const jobs::Site& site);
+
 }  // namespace wherry::app

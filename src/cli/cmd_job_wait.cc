@@ -18,7 +18,10 @@ using jobs::JobFilter;
 using jobs::JobState;
 using ByState = std::map<JobState, std::uint64_t>;
 
-constexpr Duration kCountEvery = std::chrono::milliseconds(200);
+// Whether the database has changed takes microseconds to tell; to count may take long, and where
+// much changes it is not done again before ten times as long has passed.
+constexpr Duration kLookAtVersionEvery = std::chrono::milliseconds(50);
+constexpr int kCountRarely = 10;
 constexpr std::size_t kFailuresShown = 5;
 
 std::uint64_t unfinished(const ByState& counts) {
@@ -39,16 +42,19 @@ Result<ByState> wait_for(app::Wherry& wherry, const JobFilter& filter, Duration 
   Clock& clock = system_clock();
   const Duration deadline = clock.monotonic() + timeout;
   std::optional<std::int64_t> seen;
+  Duration next_count{0};
   ByState counts;
   while (true) {
     TRY_ASSIGN(const std::int64_t version, wherry.database().version());
-    if (seen != version) {
+    const Duration began = clock.monotonic();
+    if (seen != version && (began >= next_count || began >= deadline)) {
       TRY_ASSIGN(counts, wherry.jobs().jobs.count_by_state(filter));
       seen = version;
+      next_count = clock.monotonic() + (clock.monotonic() - began) * kCountRarely;
     }
     const Duration left = deadline - clock.monotonic();
     if (unfinished(counts) == 0 || left <= Duration(0)) return counts;
-    if (!clock.sleep(std::min(kCountEvery, left), stop)) return counts;
+    if (!clock.sleep(std::min(kLookAtVersionEvery, left), stop)) return counts;
   }
 }
 

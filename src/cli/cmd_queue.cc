@@ -113,6 +113,9 @@ Result<int> list_batch_jobs(Context& context, const Arguments& arguments) {
   jobs::BatchJobFilter filter;
   TRY_ASSIGN(filter.sites, sites_option(context, arguments));
   filter.scheduler_id = arguments.text("scheduler-id");
+  TRY_ASSIGN(filter.filter_tags, pairs_of(arguments, "tag"));
+  filter.started_after = arguments.time("started-after");
+  filter.started_before = arguments.time("started-before");
   if (!arguments.has("history") && filter.scheduler_id.empty()) {
     filter.states = {BatchJobState::kPendingSubmission, BatchJobState::kQueued,
                      BatchJobState::kRunning, BatchJobState::kPendingDeletion,
@@ -228,6 +231,10 @@ Result<jobs::LauncherOptions> launcher_options(Context& context, const Arguments
   options.site = site.id;
   options.site_path = site.path;
   options.idle_time = arguments.duration("idle-time").value_or(settings.launcher.idle_time);
+  options.gpus_per_node = settings.launcher.gpus_per_node;
+  options.on_left = [&context](const std::string& why) {
+    if (!why.empty()) context.err() << fmt::format("wherry: {}\n", why);
+  };
   if (const auto batch_job = arguments.integer("batch-job")) {
     TRY(take_allocation(*wherry, *batch_job, arguments.text("outside-of"), options));
     options.sign_of_life = arguments.text("sign-of-life");
@@ -337,6 +344,15 @@ std::span<const Command> queue_commands() {
                    {.name = "scheduler-id",
                     .value = "ID",
                     .help = "Only the one that the scheduler calls so."},
+                   tag_option("Only those that run jobs with this tag alone."),
+                   {.name = "started-after",
+                    .value = "TIME",
+                    .help = "Only those that started later.",
+                    .kind = ValueKind::kTime},
+                   {.name = "started-before",
+                    .value = "TIME",
+                    .help = "Only those that started earlier.",
+                    .kind = ValueKind::kTime},
                    {.name = "limit",
                     .value = "N",
                     .help = "At most N, the newest first.",

@@ -2,6 +2,7 @@
 // wherry site: where jobs run. What runs a site is in cmd_site_run.cc.
 #include <sys/stat.h>
 
+#include "app/site.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
@@ -155,7 +156,13 @@ Result<int> remove_site(Context& context, const Arguments& arguments) {
     return make_error(Code::kConflict, "site '{}' still has {} to finish; --force forgets that",
                       escape_bytes(site.name), jobs_text(open));
   }
-  TRY(wherry->jobs().sites.remove(site.id));
+  using Tasks = jobs::Sites::Tasks;
+  const bool leaves_tasks = arguments.has("leave-tasks");
+  if (arguments.has("force") && !leaves_tasks) {
+    TRY(app::remove_site(*wherry, site));
+  } else {
+    TRY(wherry->jobs().sites.remove(site.id, leaves_tasks ? Tasks::kAreLeft : Tasks::kMustBeNone));
+  }
   TRY(server::SiteUsers(wherry->database(), system_clock()).remove_all(site.id));
   context.output().message("Removed",
                            fmt::format("Site '{}' with its apps and jobs is forgotten;"
@@ -266,7 +273,11 @@ std::span<const Command> site_commands() {
        .positionals = {named_site_positional()},
        .options = {{.name = "force",
                     .short_name = 'f',
-                    .help = "Also if it has jobs that have not ended."}},
+                    .help = "Also if it has jobs that have not ended; what is being moved for them"
+                            " is cancelled."},
+                   {.name = "leave-tasks",
+                    .help = "Leave transfer tasks that are under way as they are: for a service"
+                            " that is gone for good."}},
        .handler = remove_site},
       {.name = "site sample-settings",
        .summary = "Print a settings.yml with every key and its default.",

@@ -52,6 +52,8 @@ Result<ItemFilter> item_filter(Context& context, const Arguments& arguments) {
   filter.task_ids = arguments.all("task");
   TRY_ASSIGN(filter.tags, pairs_of(arguments, "tag"));
   filter.remote_path_contains = arguments.text("remote-path");
+  filter.updated_after = arguments.time("updated-after");
+  filter.updated_before = arguments.time("updated-before");
   TRY(take_order(arguments, filter));
   return filter;
 }
@@ -95,7 +97,8 @@ Result<int> show_item(Context& context, const Arguments& arguments) {
 Result<int> retry_items(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(ItemFilter filter, item_filter(context, arguments));
   static constexpr std::string_view kChoosing[] = {
-      "ITEM_ID", "job", "direction", "job-state", "location", "task", "tag", "remote-path", "all"};
+      "ITEM_ID", "job", "direction",   "job-state",     "location",      "task",
+      "tag",     "all", "remote-path", "updated-after", "updated-before"};
   bool is_chosen = false;
   for (const std::string_view name : kChoosing)
     is_chosen = is_chosen || arguments.has(name) || !arguments.all(name).empty();
@@ -149,6 +152,14 @@ std::vector<OptionSpec> filter_options() {
            .kind = ValueKind::kTask,
            .times = OptionSpec::Times::kMany},
           tag_option("Only items of jobs with this tag."),
+          {.name = "updated-after",
+           .value = "TIME",
+           .help = "Only items that changed later.",
+           .kind = ValueKind::kTime},
+          {.name = "updated-before",
+           .value = "TIME",
+           .help = "Only items that changed earlier.",
+           .kind = ValueKind::kTime},
           sites_option_spec()};
 }
 

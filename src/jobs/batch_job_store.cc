@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/path.h"
 #include "jobs/json_text.h"
+#include "jobs/listing.h"
 #include "jobs/query.h"
 #include "jobs/session_store.h"
 
@@ -60,6 +61,41 @@ Result<BatchJob> load(soci::session& sql, BatchJobId id) {
   return row->batch_job();
 }
 
+// A time that has not come is 0.
+void add_times(Conditions& conditions, std::string_view column,
+               const std::optional<TimePoint>& after, const std::optional<TimePoint>& before) {
+  if (!after && !before) return;
+  conditions.add(fmt::format("{} > 0", column));
+  if (after) conditions.add(fmt::format("{} >= {}", column, to_stored(*after)));
+  if (before) conditions.add(fmt::format("{} <= {}", column, to_stored(*before)));
+}
+
+// As Conditions::tagged() does for jobs; there are few batch jobs, so nothing is kept of these.
+void add_tags(Conditions& conditions, const TextMap& tags) {
+  for (const auto& [key, value] : tags) {
+    const std::string its_key = conditions.bind_text(escape_bytes(key));
+    const std::string its_value = conditions.bind_text(escape_bytes(value));
+    conditions.add(
+        fmt::format("exists (select 1 from json_each(b.filter_tags) t where t.key = {}"
+                    " and t.value = {})",
+                    its_key, its_value));
+  }
+}
+
+// The number comes last, as in all lists.
+std::string order_of(const BatchJobFilter& filter) {
+  const std::string_view way = direction_of(filter.sorting);
+  switch (filter.order) {
+    case BatchJobFilter::Order::kId:
+      break;
+    case BatchJobFilter::Order::kStarted:
+      return fmt::format(" order by b.started{0}, b.id{0}", way);
+    case BatchJobFilter::Order::kEnded:
+      return fmt::format(" order by b.ended{0}, b.id{0}", way);
+  }
+  return fmt::format(" order by b.id{}", way);
+}
+
 Conditions conditions_of(const BatchJobFilter& filter) {
   Conditions conditions;
   conditions.among("b.site", filter.sites);
@@ -67,6 +103,9 @@ Conditions conditions_of(const BatchJobFilter& filter) {
   conditions.in_states("b.state", filter.states);
   if (!filter.scheduler_id.empty()) conditions.add("b.scheduler_id = :text", filter.scheduler_id);
   if (!filter.queue.empty()) conditions.add("b.queue = :text", filter.queue);
+  add_tags(conditions, filter.filter_tags);
+  add_times(conditions, "b.started", filter.started_after, filter.started_before);
+  add_times(conditions, "b.ended", filter.ended_after, filter.ended_before);
   return conditions;
 }
 
@@ -99,6 +138,24 @@ Error forbidden(const BatchJob& job, BatchJobState to) {
                     to_string(job.state), to_string(to));
 }
 
+Result<void> apply(soci::session& sql, BatchJobId id, const BatchJobs::Change& change,
+                   TimePoint now) {
+  TRY_ASSIGN(const BatchJob job, load(sql, id));
+  const BatchJobState to = change.state.value_or(job.state);
+  if (to != job.state && !may_move(job.state, to)) return forbidden(job, to);
+  const std::string state(to_string(to)),
+      scheduler_id = change.scheduler_id.value_or(job.scheduler_id),
+      status_info = change.status_info.value_or(job.status_info);
+  const long long started = to_stored(change.started ? change.started : job.started);
+  std::optional<TimePoint> ended = change.ended ? change.ended : job.ended;
+  if (is_final(to) && !ended) ended = now;
+  const long long stored_end = to_stored(ended);
+  sql << "update batch_job set state = :state, scheduler_id = :scheduler, status_info = :info,"
+         " started = :started, ended = :ended where id = :id",
+      use(state), use(scheduler_id), use(status_info), use(started), use(stored_end), use(id);
+  return {};
+}
+
 }  // namespace
 
 Result<BatchJob> BatchJobs::create(const BatchJob& batch_job) {
@@ -115,39 +172,36 @@ Result<BatchJob> BatchJobs::get(BatchJobId id) {
 
 Result<Listing<BatchJob>> BatchJobs::list(const BatchJobFilter& filter) {
   const Conditions conditions = conditions_of(filter);
-  return database_.read([&](soci::session& sql) -> Result<Listing<BatchJob>> {
-    Listing<BatchJob> listing;
-    listing.count = static_cast<std::uint64_t>(
-        select_number(sql, "select count(*) from batch_job b" + conditions.where(), conditions));
-    RowQuery<BatchJobRow> query(
-        sql,
-        fmt::format("{}{} order by b.id{}{}", BatchJobRow::kSelect, conditions.where(),
-                    direction_of(filter.sorting), limit_text(filter.limit, filter.offset)),
-        conditions);
-    while (const BatchJobRow* row = query.next()) {
-      TRY_ASSIGN(BatchJob job, row->batch_job());
-      listing.rows.push_back(std::move(job));
-    }
-    return listing;
-  });
+  return list_rows<BatchJob>(
+      database_, "count(*) from batch_job b", conditions,
+      [&](soci::session& sql, std::uint64_t) -> Result<std::vector<BatchJob>> {
+        RowQuery<BatchJobRow> query(
+            sql,
+            fmt::format("{}{}{}{}", BatchJobRow::kSelect, conditions.where(), order_of(filter),
+                        limit_text(filter.limit, filter.offset)),
+            conditions);
+        std::vector<BatchJob> found;
+        while (const BatchJobRow* row = query.next()) {
+          TRY_ASSIGN(BatchJob job, row->batch_job());
+          found.push_back(std::move(job));
+        }
+        return found;
+      });
 }
 
 Result<BatchJob> BatchJobs::modify(BatchJobId id, const Change& change) {
   return database_.write([&](soci::session& sql) -> Result<BatchJob> {
-    TRY_ASSIGN(const BatchJob job, load(sql, id));
-    const BatchJobState to = change.state.value_or(job.state);
-    if (to != job.state && !may_move(job.state, to)) return forbidden(job, to);
-    const std::string state(to_string(to)),
-        scheduler_id = change.scheduler_id.value_or(job.scheduler_id),
-        status_info = change.status_info.value_or(job.status_info);
-    const long long started = to_stored(change.started ? change.started : job.started);
-    std::optional<TimePoint> ended = change.ended ? change.ended : job.ended;
-    if (is_final(to) && !ended) ended = clock_.now();
-    const long long stored_end = to_stored(ended);
-    sql << "update batch_job set state = :state, scheduler_id = :scheduler, status_info = :info,"
-           " started = :started, ended = :ended where id = :id",
-        use(state), use(scheduler_id), use(status_info), use(started), use(stored_end), use(id);
+    TRY(apply(sql, id, change, clock_.now()));
     return load(sql, id);
+  });
+}
+
+Result<void> BatchJobs::modify(std::span<const Numbered> changes) {
+  TRY(refuse_too_many(changes.size()));
+  return database_.write([&](soci::session& sql) -> Result<void> {
+    for (const Numbered& numbered : changes)
+      TRY(apply(sql, numbered.id, numbered.change, clock_.now()));
+    return {};
   });
 }
 

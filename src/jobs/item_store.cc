@@ -4,25 +4,22 @@
 
 #include "jobs/job_row.h"
 #include "jobs/lifecycle.h"
+#include "jobs/listing.h"
 
 namespace wherry::jobs {
 namespace {
 
 using soci::use;
 
-struct ItemCountRow {
-  void define(soci::statement& statement) {
-    statement.exchange(soci::into(state));
-    statement.exchange(soci::into(count));
-  }
-  std::string state;
-  long long count = 0;
-};
-
 // Whether the database keeps the number of such rows: see migrations.cc.
 bool is_counted(const ItemFilter& filter) {
   return filter.ids.empty() && filter.jobs.empty() && filter.job_states.empty() &&
-         filter.task_ids.empty() && filter.tags.empty() && filter.remote_path_contains.empty();
+         filter.task_ids.empty() && filter.tags.empty() && filter.remote_path_contains.empty() &&
+         !filter.updated_after && !filter.updated_before;
+}
+
+std::string counting_of(const ItemFilter& filter) {
+  return counting("transfer_item i", "item_count i", is_counted(filter));
 }
 
 // The number comes last, so that pages follow one another whatever happens between them.
@@ -75,17 +72,16 @@ std::optional<std::string> grouped_page(soci::session& sql, const ItemFilter& fi
 
 Result<std::vector<TransferItem>> select_page(soci::session& sql, const ItemFilter& filter,
                                               std::uint64_t count) {
-  if (count == 0) return std::vector<TransferItem>();
   Conditions bound;
   if (const auto page = grouped_page(sql, filter, conditions_of(filter), bound))
-    return select_items(sql, *page, bound);
+    return select_items(sql, *page, bound, filter.max_bytes);
   const Search search = search_for(count);
   const Conditions conditions = conditions_of(filter, search);
   return select_items(sql,
                       fmt::format("select {} from transfer_item i{}{}{}", ItemRow::kColumns,
                                   conditions.where(), order_of(filter, order_prefix(search, "i")),
                                   limit_text(filter.limit, filter.offset)),
-                      conditions);
+                      conditions, filter.max_bytes);
 }
 
 struct JobOfItem {
@@ -132,35 +128,13 @@ Result<TransferItem> Items::get(ItemId id) {
 }
 
 Result<Listing<TransferItem>> Items::list(const ItemFilter& filter) {
-  const Conditions conditions = conditions_of(filter);
-  return database_.read([&](soci::session& sql) -> Result<Listing<TransferItem>> {
-    Listing<TransferItem> listing;
-    const std::string_view count = is_counted(filter)
-                                       ? "select coalesce(sum(i.count), 0) from item_count i"
-                                       : "select count(*) from transfer_item i";
-    listing.count = static_cast<std::uint64_t>(
-        select_number(sql, std::string(count) + conditions.where(), conditions));
-    TRY_ASSIGN(listing.rows, select_page(sql, filter, listing.count));
-    return listing;
-  });
+  return list_rows<TransferItem>(
+      database_, counting_of(filter), conditions_of(filter),
+      [&](soci::session& sql, std::uint64_t count) { return select_page(sql, filter, count); });
 }
 
 Result<std::map<ItemState, std::uint64_t>> Items::count_by_state(const ItemFilter& filter) {
-  using Counts = std::map<ItemState, std::uint64_t>;
-  const Conditions conditions = conditions_of(filter);
-  return database_.read([&](soci::session& sql) -> Result<Counts> {
-    const std::string_view select = is_counted(filter)
-                                        ? "select i.state, sum(i.count) from item_count i"
-                                        : "select i.state, count(*) from transfer_item i";
-    RowQuery<ItemCountRow> query(
-        sql, fmt::format("{}{} group by i.state", select, conditions.where()), conditions);
-    Counts counts;
-    while (const ItemCountRow* row = query.next()) {
-      TRY_ASSIGN(const ItemState state, parse_item_state(row->state));
-      if (row->count > 0) counts[state] = static_cast<std::uint64_t>(row->count);
-    }
-    return counts;
-  });
+  return count_states(database_, counting_of(filter), conditions_of(filter), parse_item_state);
 }
 
 Result<std::uint64_t> Items::retry(const ItemFilter& filter) {
@@ -196,10 +170,7 @@ Result<std::uint64_t> Items::retry(const ItemFilter& filter) {
 }
 
 Result<void> Items::modify(std::span<const Change> changes) {
-  if (changes.size() > kMaxBulk) {
-    return make_error(Code::kInvalid, "{} changes in one call, at most {} are allowed",
-                      changes.size(), kMaxBulk);
-  }
+  TRY(refuse_too_many(changes.size()));
   return database_.write([&](soci::session& sql) -> Result<void> {
     Lifecycle lifecycle(sql, clock_.now());
     for (const Change& change : changes) TRY(change_item(sql, lifecycle, change));

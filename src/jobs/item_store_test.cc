@@ -2,6 +2,8 @@
 // Names of defects (B1 to B22) are those of the system whose words these are.
 #include "jobs/item_store.h"
 
+#include <set>
+
 #include <algorithm>
 
 #include "jobs/store_fixture.h"
@@ -322,6 +324,29 @@ TEST_F(ItemStoreTest, EachFilterLetsPassWhatItSays) {
   filter = {};
   filter.ids = {output(b).id};
   EXPECT_EQ(found(filter), Ids{output(b).id});
+}
+
+TEST_F(ItemStoreTest, ItemsAreFoundByWhenTheyChanged) {
+  const JobId early = make(work("early")).id;
+  const TimePoint then = clock_.now();
+  clock_.advance(std::chrono::minutes(5));
+  const JobId late = make(work("late")).id;
+  const auto jobs_of = [&](const ItemFilter& filter) {
+    std::set<JobId> ids;
+    const auto page = store().list(filter).value();
+    for (const TransferItem& item : page.rows) ids.insert(item.job);
+    EXPECT_EQ(page.count, page.rows.size());
+    return ids;
+  };
+  ItemFilter filter;
+  filter.updated_after = then + std::chrono::minutes(1);
+  EXPECT_EQ(jobs_of(filter), std::set<JobId>{late});
+  EXPECT_EQ(store().count_by_state(filter).value().at(I::kPending), 1u);
+  filter = {};
+  filter.updated_before = then;
+  EXPECT_EQ(jobs_of(filter), std::set<JobId>{early});
+  filter.updated_before = clock_.now();
+  EXPECT_EQ(jobs_of(filter), (std::set<JobId>{early, late}));
 }
 
 TEST_F(ItemStoreTest, AClientSetsStatesByTheTable) {

@@ -5,6 +5,7 @@
 
 #include "base/path.h"
 #include "base/random.h"
+#include "base/units.h"
 #include "jobs/json_text.h"
 
 namespace wherry::jobs {
@@ -33,6 +34,14 @@ std::string task_list(const std::vector<tasks::TaskId>& ids) {
   for (const tasks::TaskId& id : ids)
     if (is_uuid(id)) list += fmt::format("{}'{}'", list.empty() ? "" : ", ", id);
   return list;
+}
+
+std::size_t bytes_of(std::initializer_list<const std::string*> texts) {
+  // What stands around them: names of members, numbers, times.
+  constexpr std::size_t kOfEachRow = 512;
+  std::size_t bytes = kOfEachRow;
+  for (const std::string* text : texts) bytes += text->size();
+  return bytes;
 }
 
 }  // namespace
@@ -69,6 +78,10 @@ Result<Job> JobRow::job() const {
   return job;
 }
 
+std::size_t JobRow::bytes() const {
+  return bytes_of({&state, &workdir, &resources, &parents, &tags, &parameters, &data});
+}
+
 void ItemRow::define(soci::statement& statement) {
   define_numbers(statement, {&id, &job, &site});
   define_texts(statement, {&slot, &direction, &location_alias, &remote_path, &local_path});
@@ -102,6 +115,11 @@ Result<TransferItem> ItemRow::item() const {
   return item;
 }
 
+std::size_t ItemRow::bytes() const {
+  return bytes_of(
+      {&slot, &location_alias, &remote_path, &local_path, &task_id, &error_description});
+}
+
 void EventRow::define(soci::statement& statement) {
   define_numbers(statement, {&id, &job, &item, &time});
   define_texts(statement, {&from, &to, &message});
@@ -110,6 +128,8 @@ void EventRow::define(soci::statement& statement) {
 JobEvent EventRow::event() const {
   return {id, job, optional_id(item), from_stored(time), from, to, message};
 }
+
+std::size_t EventRow::bytes() const { return bytes_of({&from, &to, &message}); }
 
 void AppRow::define(soci::statement& statement) {
   define_numbers(statement, {&id, &site});
@@ -203,6 +223,10 @@ Conditions conditions_of(const ItemFilter& filter, Search search) {
   conditions.tagged(fmt::format("{}i.job", narrow), filter.tags);
   if (!filter.remote_path_contains.empty())
     conditions.add("instr(i.remote_path, :text) > 0", filter.remote_path_contains);
+  if (filter.updated_after)
+    conditions.add(fmt::format("i.last_update >= {}", to_stored(*filter.updated_after)));
+  if (filter.updated_before)
+    conditions.add(fmt::format("i.last_update <= {}", to_stored(*filter.updated_before)));
   return conditions;
 }
 
@@ -217,11 +241,25 @@ Result<std::string> normal_workdir(std::string_view workdir) {
   return path.text();
 }
 
+Result<void> PageBytes::add(std::size_t bytes) {
+  bytes_ += bytes;
+  // A single row is never too much, or nobody could ever see it.
+  if (bytes_ <= most_ || rows_ == 0) {
+    ++rows_;
+    return {};
+  }
+  return make_error(Code::kInvalid,
+                    "limit: the page would hold more than {}; ask for {} rows at once, or fewer",
+                    format_bytes(most_), rows_);
+}
+
 Result<std::vector<Job>> select_jobs(soci::session& sql, const std::string& text,
-                                     const Conditions& conditions) {
+                                     const Conditions& conditions, std::size_t max_bytes) {
   std::vector<Job> jobs;
+  PageBytes page(max_bytes);
   RowQuery<JobRow> query(sql, text, conditions);
   while (const JobRow* row = query.next()) {
+    TRY(page.add(row->bytes()));
     TRY_ASSIGN(Job job, row->job());
     jobs.push_back(std::move(job));
   }
@@ -229,10 +267,13 @@ Result<std::vector<Job>> select_jobs(soci::session& sql, const std::string& text
 }
 
 Result<std::vector<TransferItem>> select_items(soci::session& sql, const std::string& text,
-                                               const Conditions& conditions) {
+                                               const Conditions& conditions,
+                                               std::size_t max_bytes) {
   std::vector<TransferItem> items;
+  PageBytes page(max_bytes);
   RowQuery<ItemRow> query(sql, text, conditions);
   while (const ItemRow* row = query.next()) {
+    TRY(page.add(row->bytes()));
     TRY_ASSIGN(TransferItem item, row->item());
     items.push_back(std::move(item));
   }

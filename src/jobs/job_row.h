@@ -17,6 +17,7 @@ struct JobRow {
       " j.resources, j.parents, j.tags, j.parameters, j.data";
   void define(soci::statement& statement);
   Result<Job> job() const;  // kCorrupt
+  std::size_t bytes() const;
 
   long long id = 0, site = 0, app = 0, session = 0, batch_job = 0, created = 0, last_update = 0;
   int return_code = 0, error_retries = 0, timeout_retries = 0, pending_file_cleanup = 0;
@@ -32,6 +33,7 @@ struct ItemRow {
       " i.error_description, i.created, i.last_update";
   void define(soci::statement& statement);
   Result<TransferItem> item() const;  // kCorrupt
+  std::size_t bytes() const;
 
   long long id = 0, job = 0, site = 0, next_try = 0, created = 0, last_update = 0;
   int recursive = 0, required = 0, attempts = 0;
@@ -45,6 +47,7 @@ struct EventRow {
       "select e.id, e.job, e.item, e.time, e.from_state, e.to_state, e.message from job_event e";
   void define(soci::statement& statement);
   JobEvent event() const;
+  std::size_t bytes() const;
 
   long long id = 0, job = 0, item = 0, time = 0;
   std::string from, to, message;
@@ -74,10 +77,25 @@ Conditions conditions_of(const ItemFilter& filter, Search search = Search::kGath
 // below where it starts.
 Result<std::string> normal_workdir(std::string_view workdir);
 
+// How much the rows of a page hold, beside what may be kept of them in memory.
+class PageBytes {
+ public:
+  explicit PageBytes(std::size_t most) : most_(most) {}
+  // Of one more row. kInvalid when the page holds too much: it says how many rows would not.
+  Result<void> add(std::size_t bytes);
+
+ private:
+  const std::size_t most_;
+  std::size_t bytes_ = 0;
+  std::size_t rows_ = 0;
+};
+
 Result<std::vector<Job>> select_jobs(soci::session& sql, const std::string& text,
-                                     const Conditions& conditions);
+                                     const Conditions& conditions,
+                                     std::size_t max_bytes = kAnyBytes);
 Result<std::vector<TransferItem>> select_items(soci::session& sql, const std::string& text,
-                                               const Conditions& conditions);
+                                               const Conditions& conditions,
+                                               std::size_t max_bytes = kAnyBytes);
 Result<Job> load_job(soci::session& sql, JobId id);             // kNotFound
 Result<TransferItem> load_item(soci::session& sql, ItemId id);  // kNotFound
 Result<App> load_app(soci::session& sql, AppId id);             // kNotFound

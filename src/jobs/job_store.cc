@@ -11,20 +11,12 @@
 #include "jobs/job_row.h"
 #include "jobs/json_text.h"
 #include "jobs/lifecycle.h"
+#include "jobs/listing.h"
 
 namespace wherry::jobs {
 namespace {
 
 using soci::use;
-
-struct JobCountRow {
-  void define(soci::statement& statement) {
-    statement.exchange(soci::into(state));
-    statement.exchange(soci::into(count));
-  }
-  std::string state;
-  long long count = 0;
-};
 
 // Whether the database keeps the number of such rows: see migrations.cc.
 bool is_counted(const JobFilter& filter) {
@@ -36,6 +28,14 @@ bool is_counted(const JobFilter& filter) {
 bool is_counted(const EventFilter& filter) {
   return filter.ids.empty() && filter.jobs.empty() && !filter.batch_job && filter.tags.empty() &&
          !filter.after && !filter.before;
+}
+
+std::string counting_of(const JobFilter& filter) {
+  return counting("job j", "job_count j", is_counted(filter));
+}
+
+std::string counting_of(const EventFilter& filter) {
+  return counting("job_event e", "job_event_count e", is_counted(filter));
 }
 
 // The number comes last, so that pages follow one another whatever happens between them.
@@ -85,8 +85,8 @@ std::optional<std::string> grouped_page(soci::session& sql, const JobFilter& fil
 
 Result<std::vector<Job>> select_page(soci::session& sql, const JobFilter& filter,
                                      std::uint64_t count) {
-  if (count == 0) return std::vector<Job>();
-  if (const auto page = grouped_page(sql, filter)) return select_jobs(sql, *page, {});
+  if (const auto page = grouped_page(sql, filter))
+    return select_jobs(sql, *page, {}, filter.max_bytes);
   // What is to be cleaned up has an index of its own, in the order of its numbers.
   const Search search = filter.pending_file_cleanup ? Search::kGather : search_for(count);
   const Conditions conditions = conditions_of(filter, search);
@@ -94,7 +94,7 @@ Result<std::vector<Job>> select_page(soci::session& sql, const JobFilter& filter
                      fmt::format("select {} from job j{}{}{}", JobRow::kColumns, conditions.where(),
                                  order_of(filter, order_prefix(search, "j")),
                                  limit_text(filter.limit, filter.offset)),
-                     conditions);
+                     conditions, filter.max_bytes);
 }
 
 Conditions conditions_of(const EventFilter& filter) {
@@ -117,15 +117,26 @@ Conditions conditions_of(const EventFilter& filter) {
   return conditions;
 }
 
+Result<std::vector<JobEvent>> select_events(soci::session& sql, const EventFilter& filter,
+                                            const Conditions& conditions) {
+  const std::string_view way = direction_of(filter.sorting);
+  RowQuery<EventRow> query(
+      sql,
+      fmt::format("{}{} order by e.time{}, e.id{}{}", EventRow::kSelect, conditions.where(), way,
+                  way, limit_text(filter.limit, filter.offset)),
+      conditions);
+  PageBytes page(filter.max_bytes);
+  std::vector<JobEvent> events;
+  while (const EventRow* row = query.next()) {
+    TRY(page.add(row->bytes()));
+    events.push_back(row->event());
+  }
+  return events;
+}
+
 std::vector<JobId> select_ids(soci::session& sql, const Conditions& conditions) {
   return select_numbers(sql, "select j.id from job j" + conditions.where() + " order by j.id",
                         conditions);
-}
-
-Result<void> refuse_too_many(std::size_t count) {
-  if (count <= kMaxBulk) return {};
-  return make_error(Code::kInvalid, "{} changes in one call, at most {} are allowed", count,
-                    kMaxBulk);
 }
 
 Error not_by_hand(const Job& job, JobState to) {
@@ -246,35 +257,13 @@ Result<Job> Jobs::get(JobId id) {
 }
 
 Result<Listing<Job>> Jobs::list(const JobFilter& filter) {
-  const Conditions conditions = conditions_of(filter);
-  return database_.read([&](soci::session& sql) -> Result<Listing<Job>> {
-    Listing<Job> listing;
-    const std::string_view count = is_counted(filter)
-                                       ? "select coalesce(sum(j.count), 0) from job_count j"
-                                       : "select count(*) from job j";
-    listing.count = static_cast<std::uint64_t>(
-        select_number(sql, std::string(count) + conditions.where(), conditions));
-    TRY_ASSIGN(listing.rows, select_page(sql, filter, listing.count));
-    return listing;
-  });
+  return list_rows<Job>(
+      database_, counting_of(filter), conditions_of(filter),
+      [&](soci::session& sql, std::uint64_t count) { return select_page(sql, filter, count); });
 }
 
 Result<std::map<JobState, std::uint64_t>> Jobs::count_by_state(const JobFilter& filter) {
-  using Counts = std::map<JobState, std::uint64_t>;
-  const Conditions conditions = conditions_of(filter);
-  return database_.read([&](soci::session& sql) -> Result<Counts> {
-    const std::string_view select = is_counted(filter)
-                                        ? "select j.state, sum(j.count) from job_count j"
-                                        : "select j.state, count(*) from job j";
-    RowQuery<JobCountRow> query(
-        sql, fmt::format("{}{} group by j.state", select, conditions.where()), conditions);
-    Counts counts;
-    while (const JobCountRow* row = query.next()) {
-      TRY_ASSIGN(const JobState state, parse_job_state(row->state));
-      if (row->count > 0) counts[state] = static_cast<std::uint64_t>(row->count);
-    }
-    return counts;
-  });
+  return count_states(database_, counting_of(filter), conditions_of(filter), parse_job_state);
 }
 
 Result<Job> Jobs::modify(JobId id, const JobChange& change) {
@@ -354,23 +343,9 @@ Result<std::uint64_t> Jobs::remove(const JobFilter& filter) {
 
 Result<Listing<JobEvent>> Jobs::events(const EventFilter& filter) {
   const Conditions conditions = conditions_of(filter);
-  const std::string_view way = direction_of(filter.sorting);
-  return database_.read([&](soci::session& sql) -> Result<Listing<JobEvent>> {
-    Listing<JobEvent> listing;
-    const std::string_view count = is_counted(filter)
-                                       ? "select coalesce(sum(e.count), 0) from job_event_count e"
-                                       : "select count(*) from job_event e";
-    listing.count = static_cast<std::uint64_t>(
-        select_number(sql, std::string(count) + conditions.where(), conditions));
-    if (listing.count == 0) return listing;
-    RowQuery<EventRow> query(
-        sql,
-        fmt::format("{}{} order by e.time{}, e.id{}{}", EventRow::kSelect, conditions.where(), way,
-                    way, limit_text(filter.limit, filter.offset)),
-        conditions);
-    while (const EventRow* row = query.next()) listing.rows.push_back(row->event());
-    return listing;
-  });
+  return list_rows<JobEvent>(
+      database_, counting_of(filter), conditions,
+      [&](soci::session& sql, std::uint64_t) { return select_events(sql, filter, conditions); });
 }
 
 }  // namespace wherry::jobs

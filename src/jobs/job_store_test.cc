@@ -386,6 +386,35 @@ TEST_F(JobStoreTest, ANumberIsNeverUsedAgain) {
   EXPECT_GT(make(bare("b")).id, id);
 }
 
+TEST_F(JobStoreTest, APageThatHoldsTooMuchIsRefusedWithHowManyRowsItMayHave) {
+  for (int i = 0; i < 4; ++i) {
+    NewJob one = bare(fmt::format("large/{}", i));
+    one.data = fmt::format(R"({{"text":"{}"}})", std::string(10'000, 'x'));
+    make(one);
+  }
+  JobFilter filter;
+  filter.max_bytes = 35'000;
+  for (const JobFilter::Order order : {JobFilter::Order::kId, JobFilter::Order::kWorkdir}) {
+    filter.order = order;
+    filter.limit = kMaxPage;
+    const auto refused = stores_->jobs.list(filter);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::kInvalid);
+    EXPECT_NE(refused.error().message.find("ask for 3 rows at once"), std::string::npos)
+        << refused.error().message;
+    filter.limit = 3;
+    EXPECT_EQ(stores_->jobs.list(filter)->rows.size(), 3u);
+  }
+  filter.max_bytes = 1;
+  filter.limit = 1;
+  EXPECT_EQ(stores_->jobs.list(filter)->rows.size(), 1u) << "a single one is always told";
+  EventFilter events;
+  events.max_bytes = 1;
+  EXPECT_EQ(stores_->jobs.events(events).error().code, Code::kInvalid);
+  events.limit = 1;
+  EXPECT_TRUE(stores_->jobs.events(events));
+}
+
 TEST_F(JobStoreTest, EventsAreFoundByWhatTheySay) {
   const JobId a = make(work("a")).id;
   clock_.advance(std::chrono::hours(1));

@@ -22,6 +22,8 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "jobs/app_command.h"
+#include "jobs/gpus.h"
+#include "jobs/line.h"
 #include "jobs/room.h"
 #include "tasks/claim.h"
 
@@ -62,12 +64,28 @@ std::string node_list(const std::vector<Node>& nodes, const Placement& placement
 // The first node is the one on which the launcher itself runs.
 std::vector<Node> nodes_of(const LauncherOptions& options) {
   if (!options.nodes.empty()) return options.nodes;
-  return {{this_process().host, std::max(1U, std::thread::hardware_concurrency())}};
+  return {{.name = this_process().host,
+           .processors = std::max(1U, std::thread::hardware_concurrency()),
+           .gpus = {}}};
+}
+
+// Those of a node that this launcher may use if nobody else does. An allocation that it is not in
+// has those that the settings say: nobody here can look.
+std::vector<std::string> gpus_of(const Node& node, const LauncherOptions& options) {
+  if (!node.gpus.empty()) return node.gpus;
+  std::vector<std::string> ids;
+  if (options.outside_of.empty()) ids = find_gpus(gpu_places());
+  for (std::size_t id = ids.size(); id < options.gpus_per_node.value_or(0); ++id)
+    ids.push_back(std::to_string(id));
+  return ids;
 }
 
 Room room_of(const LauncherOptions& options, const std::vector<Node>& nodes) {
   Room::Options room;
-  for (const Node& node : nodes) room.processors.push_back(node.processors);
+  for (const Node& node : nodes) {
+    room.processors.push_back(node.processors);
+    room.gpus.push_back(node.gpus.size());
+  }
   room.processes_per_node = options.processes_per_node;
   room.by =
       options.nodes.empty() ? Room::Options::By::kProcessors : Room::Options::By::kPackingCount;
@@ -90,7 +108,8 @@ class Launcher {
  private:
   struct Waiting {
     AcquiredJob job;
-    std::string script;
+    std::string script = {};
+    std::optional<Duration> passed_since = {};  // jobs/line.h
   };
   struct Running {
     JobId job = 0;
@@ -104,6 +123,7 @@ class Launcher {
     Duration begun{0};  // monotonic
   };
 
+  Result<void> claim_gpus();
   Result<void> close_dead_sessions();
   Result<void> loop(std::stop_token stop);
   Result<void> tick();
@@ -114,10 +134,14 @@ class Launcher {
   Result<void> report();
   Result<void> fetch();
   Result<bool> acquire();
+  Result<void> tell_what_is_left();
+  std::size_t most_gpus() const;
+  std::vector<InLine> line() const;
+  LineOptions line_options() const;
   Result<void> record_starts();
-  std::size_t startable() const;
   bool outlasts(const Resources& resources) const;
   void start_processes();
+  std::string gpu_lines_of(const Resources& resources, const Placement& placement) const;
   void start_process(const Waiting& waiting, const Placement& placement);
   std::vector<std::string> words_of(const Waiting& waiting, const Placement& placement) const;
   static bool may_be_loss_of_nodes(const Running& running, const ChildEnd& end);
@@ -140,6 +164,7 @@ class Launcher {
   Clock& clock_;
   const LauncherOptions& options_;
   std::vector<Node> nodes_;
+  std::vector<tasks::Claim> gpu_claims_;
   Room room_;
   std::unique_ptr<Children> children_;
   SessionId session_ = 0;
@@ -159,6 +184,7 @@ class Launcher {
   Duration last_work_{0};  // a job was held or ended
   Duration oldest_end_{0};
   std::optional<std::int64_t> version_without_jobs_;
+  std::string left_;           // why jobs are left to others
   Duration started_since_{0};  // monotonic: when those of started_ were recorded
   // How long a process runs, lately; missing before one has ended.
   std::optional<Duration> usual_run_;
@@ -176,6 +202,7 @@ Result<LauncherReport> Launcher::run(std::stop_token stop) {
     TRY_ASSIGN(sole, claims_.acquire("launcher", std::to_string(*options_.batch_job)));
   }
   TRY(close_dead_sessions());
+  TRY(claim_gpus());
   TRY_ASSIGN(children_, Children::open(room_.most()));
   const ProcessIdentity self = this_process();
   TRY_ASSIGN(const Session session,
@@ -194,6 +221,24 @@ Result<LauncherReport> Launcher::run(std::stop_token stop) {
   TRY(ended);
   TRY(closed, "close the session of the launcher");
   return report_;
+}
+
+// No two launchers give their jobs the same GPU, whoever started them.
+Result<void> Launcher::claim_gpus() {
+  for (Node& node : nodes_) {
+    std::vector<std::string> own;
+    for (std::string& id : gpus_of(node, options_)) {
+      if (own.size() == options_.gpus_per_node.value_or(SIZE_MAX)) break;
+      auto claim = claims_.acquire("gpu", fmt::format("{}/{}", node.name, id));
+      if (!claim && claim.error().code != Code::kConflict) return claim.error();
+      if (!claim) continue;
+      gpu_claims_.push_back(*std::move(claim));
+      own.push_back(std::move(id));
+    }
+    node.gpus = std::move(own);
+  }
+  room_ = room_of(options_, nodes_);
+  return {};
 }
 
 // Of launchers on this machine that were killed: their jobs need not wait for the lease to end.
@@ -410,14 +455,33 @@ std::size_t Launcher::ahead() const {
 // Holds and starts jobs when there is room for more than are started.
 Result<void> Launcher::fetch() {
   const Duration now = clock_.monotonic();
-  if (!started_.empty() || room_.free_places() == 0) return {};
+  if (!started_.empty() || room_.is_full()) return {};
   if (now - last_alive_ >= kGiveUpAfter) return {};
-  if (held_.empty()) {
-    if (now < next_look_) return {};
-    TRY_ASSIGN(const bool found, acquire());
-    if (!found) next_look_ = now + kLookEvery;
-  }
-  return record_starts();
+  TRY(record_starts());
+  if (!started_.empty() || now < next_look_ || is_kept_waiting(line(), line_options())) return {};
+  TRY_ASSIGN(const bool found, acquire());
+  TRY(record_starts());
+  if (!found || started_.empty()) next_look_ = now + kLookEvery;
+  return {};
+}
+
+std::vector<InLine> Launcher::line() const {
+  std::vector<InLine> line;
+  for (const Waiting& waiting : held_)
+    line.push_back({&waiting.job.job.resources, waiting.passed_since});
+  return line;
+}
+
+LineOptions Launcher::line_options() const {
+  return {.ahead = ahead(), .now = clock_.monotonic(), .patience = options_.patience};
+}
+
+// On a node that a job of this launcher may get; every one of them, if it gets several.
+std::size_t Launcher::most_gpus() const {
+  const auto [least, most] = std::minmax_element(
+      nodes_.begin(), nodes_.end(),
+      [](const Node& a, const Node& b) { return a.gpus.size() < b.gpus.size(); });
+  return (options_.mode == JobMode::kMpi ? least : most)->gpus.size();
 }
 
 // Whether there were any.
@@ -427,7 +491,14 @@ Result<bool> Launcher::acquire() {
     if (version_without_jobs_ == version) return false;
   }
   Acquire what;
-  what.max_jobs = std::min(room_.free_places() + ahead(), kMaxAcquire);
+  what.max_jobs =
+      std::clamp<std::size_t>(room_.free_places() + ahead(), std::size_t{1}, kMaxAcquire);
+  what.max_gpus_per_node = most_gpus();
+  // While somebody waits for room, only those that have some are of use.
+  if (!held_.empty())
+    what.fits = [room = room_](const Resources& resources) mutable {
+      return room.take(resources).has_value();
+    };
   what.max_nodes_per_job = options_.mode == JobMode::kMpi ? static_cast<int>(room_.nodes()) : 1;
   if (options_.ends) {
     const auto left = std::chrono::ceil<minutes>(*options_.ends - kEndMargin - clock_.now());
@@ -442,40 +513,52 @@ Result<bool> Launcher::acquire() {
   if (jobs->empty()) {
     // Asking was a change itself. Should a job have come just now, the next heartbeat is a change.
     TRY_ASSIGN(version_without_jobs_, database_.version());
+    TRY(succeeded(tell_what_is_left()));
   }
   for (AcquiredJob& job : *jobs) {
     // It stays with the session, which ends before another could run it in time.
-    if (!outlasts(job.job.resources)) held_.push_back({std::move(job), {}});
+    if (!outlasts(job.job.resources)) held_.push_back({.job = std::move(job)});
   }
   if (!held_.empty()) last_work_ = clock_.monotonic();
   return !jobs->empty();
 }
 
-// How many of those held have room now.
-std::size_t Launcher::startable() const {
-  Room room = room_;
-  std::size_t count = 0;
-  for (const Waiting& waiting : held_) {
-    if (!room.take(waiting.job.job.resources)) break;
-    ++count;
+Result<void> Launcher::tell_what_is_left() {
+  if (!options_.on_left) return {};
+  const std::size_t most = most_gpus();
+  TRY_ASSIGN(const auto job, sessions_.with_more_gpus(options_.site, most));
+  std::string why;
+  if (job) {
+    why = fmt::format(
+        "job {} and maybe others ask for {} GPUs on a node, but here {} can be had:"
+        " see 'gpus_per_node' in settings.yml, or run them elsewhere (`wherry queue"
+        " submit`)",
+        job->id, gpus_on_a_node(job->resources), most);
   }
-  return count;
+  if (why != left_) options_.on_left(why);
+  left_ = std::move(why);
+  return {};
 }
 
 Result<void> Launcher::record_starts() {
-  const std::size_t count = std::min(held_.size(), startable() + ahead());
+  if (held_.empty()) return {};
+  std::vector<InLine> in_line = line();
+  const auto next = next_in_line(room_, in_line, line_options());
+  for (std::size_t place = 0; place < held_.size(); ++place)
+    held_[place].passed_since = in_line[place].passed_since;
   std::vector<JobId> ids;
-  for (std::size_t i = 0; i < count; ++i) ids.push_back(held_[i].job.job.id);
+  for (const std::size_t place : next) ids.push_back(held_[place].job.job.id);
   if (ids.empty()) return {};
   const auto lost = sessions_.started(session_, ids);
   TRY_ASSIGN(const bool done, succeeded(lost ? Result<void>() : Result<void>(lost.error())),
              "record that jobs are started");
   if (!done) return {};
   started_since_ = clock_.monotonic();
-  for (std::size_t i = 0; i < count; ++i) {
-    started_.push_back(std::move(held_.front()));
-    held_.pop_front();
+  for (const std::size_t place : next) {
+    started_.push_back(std::move(held_[place]));
+    held_[place].job.job.id = 0;
   }
+  std::erase_if(held_, [](const Waiting& waiting) { return waiting.job.job.id == 0; });
   let_go(*lost);  // cancelled or deleted meanwhile
   return {};
 }
@@ -486,7 +569,7 @@ void Launcher::start_processes() {
   while (!started_.empty()) {
     if (clock_.monotonic() - last_alive_ >= kGiveUpAfter) return;
     Waiting& first = started_.front();
-    auto script = job_script(first.job.app, first.job.job);
+    const auto script = job_script(first.job.app, first.job.job);
     if (!script) {
       ++report_.failed;
       add_end({.job = first.job.job.id,
@@ -498,10 +581,23 @@ void Launcher::start_processes() {
     }
     const auto placement = room_.take(first.job.job.resources);
     if (!placement) return;
-    first.script = *std::move(script);
+    first.script = gpu_lines_of(first.job.job.resources, *placement) + *script;
     start_process(first, *placement);
     started_.pop_front();
   }
+}
+
+// Nothing where there are none: whoever has not told Wherry of GPUs looks after them himself.
+std::string Launcher::gpu_lines_of(const Resources& resources, const Placement& placement) const {
+  if (gpu_claims_.empty()) return {};
+  std::vector<GpusOfNode> gpus;
+  for (std::size_t i = 0; i < placement.nodes.size(); ++i) {
+    const Node& node = nodes_[placement.nodes[i]];
+    gpus.push_back({.node = node.name, .gpus = {}});
+    if (placement.gpus.empty()) continue;
+    for (const std::size_t gpu : placement.gpus[i]) gpus.back().gpus.push_back(node.gpus[gpu]);
+  }
+  return gpu_lines(resources, options_.mode, gpus);
 }
 
 void Launcher::start_process(const Waiting& waiting, const Placement& placement) {
@@ -567,8 +663,7 @@ Duration Launcher::until_next() const {
     if (running.ends && !running.killed) not_later(*running.ends);
     if (running.killed) not_later(*running.killed);
   }
-  if (!stopping_ && held_.empty() && started_.empty() && room_.free_places() > 0)
-    not_later(next_look_);
+  if (!stopping_ && started_.empty() && !room_.is_full() && next_look_ > now) not_later(next_look_);
   // Clocks other than the one that poll() waits by, and the end of the allocation.
   return std::min<Duration>(until, kLookEvery);
 }

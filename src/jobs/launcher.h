@@ -22,6 +22,7 @@ namespace wherry::jobs {
 struct Node {
   std::string name;
   std::size_t processors = 1;
+  std::vector<std::string> gpus = {};  // ids, as CUDA_VISIBLE_DEVICES has them
 };
 
 struct LauncherOptions {
@@ -44,6 +45,14 @@ struct LauncherOptions {
   std::function<bool()> has_nodes = {};
   // A file to write to while the launcher lives, and to remove when it ends. Empty: none.
   std::string sign_of_life = {};
+  // How long a job that has no room is passed by later ones that have (jobs/line.h).
+  Duration patience = std::chrono::minutes(2);
+  // Of each node, of those that it has and no other launcher of this state directory holds;
+  // missing: all of them. Of nodes without a list of GPUs, those of this machine count.
+  std::optional<std::size_t> gpus_per_node = {};
+  // Told, whenever it changes, why jobs that could run are left to other launchers; empty: none
+  // are. May be empty.
+  std::function<void(const std::string& why)> on_left = {};
 };
 
 struct LauncherParts {

@@ -198,6 +198,149 @@ TEST_F(LauncherTest, TakesNothingFromOneThatLives) {
   EXPECT_EQ(state(id), JobState::kRunDone);
 }
 
+// ---- more jobs than room
+
+class CrowdedTest : public LauncherTest {
+ protected:
+  static constexpr const char* kUntilToldToEnd =
+      "echo > begun; while [ ! -e end ]; do sleep 0.01; done";
+  LauncherOptions four_processors() const {
+    LauncherOptions wanted = options(0);
+    wanted.nodes = {{.name = "here", .processors = 4}};
+    return wanted;
+  }
+  static Resources processors(int count) {
+    return {.threads_per_rank = count, .node_packing_count = 4};
+  }
+  void let_end(JobId id) {
+    must(durable_write_file(directory_of(now(id).workdir) + "/end", "", 0644));
+  }
+};
+
+TEST_F(CrowdedTest, SmallJobsRunBesideALargeOneThatWaitsForRoom) {
+  const JobId running = job(kUntilToldToEnd, processors(1));
+  const JobId large = job("true", processors(4));
+  std::vector<JobId> small;
+  for (int i = 0; i < 20; ++i) small.push_back(job("true", processors(1)));
+  WorkerPool pool({.threads = 1, .queue_limit = 1});
+  LauncherReport report;
+  pool.submit([&] { report = run(four_processors()); });
+  for (const JobId id : small) wait_until([&] { return state(id) == JobState::kRunDone; });
+  EXPECT_EQ(state(running), JobState::kRunning);
+  EXPECT_EQ(state(large), JobState::kPreprocessed);
+  let_end(running);
+  pool.wait_idle();
+  EXPECT_EQ(state(large), JobState::kRunDone);
+  EXPECT_EQ(report.done, 22u);
+}
+
+TEST_F(CrowdedTest, ALargeJobThatWasPassedForLongEnoughIsNextAndNobodyBeforeIt) {
+  const JobId running = job(kUntilToldToEnd, processors(1));
+  const JobId large = job("ls -d ../*/begun > seen", processors(4));
+  const JobId small = job("echo > begun", processors(1));
+  LauncherOptions impatient = four_processors();
+  impatient.patience = Duration(0);
+  WorkerPool pool({.threads = 1, .queue_limit = 1});
+  pool.submit([&] { run(impatient); });
+  wait_until([&] { return text(running, "begun") == "\n"; });
+  let_end(running);
+  pool.wait_idle();
+  EXPECT_EQ(text(large, "seen"), "../job1/begun\n") << "the small one had not begun";
+  EXPECT_EQ(state(small), JobState::kRunDone);
+}
+
+TEST_F(CrowdedTest, OfThoseWithoutRoomOnlyTheFirstIsKeptFromOtherLaunchers) {
+  const JobId running = job(kUntilToldToEnd, processors(1));
+  LauncherOptions patient = four_processors();
+  patient.idle_time = Duration(0);
+  std::stop_source stop;
+  WorkerPool pool({.threads = 1, .queue_limit = 1});
+  pool.submit([&] { must(launch({*database_, clock_}, patient, stop.get_token())); });
+  wait_until([&] { return text(running, "begun") == "\n"; });
+  const JobId first = job("true", processors(4));
+  wait_until([&] { return now(first).session.has_value(); });
+  const auto others = jobs(5, "true", processors(4));
+  const JobId small = job("true", processors(1));
+  wait_until([&] { return state(small) == JobState::kRunDone; });
+  for (const JobId id : others) EXPECT_EQ(now(id).session, std::nullopt);
+  let_end(running);
+  for (const JobId id : others) wait_until([&] { return state(id) == JobState::kRunDone; });
+  stop.request_stop();
+}
+
+// ---- GPUs
+
+class GpuTest : public CrowdedTest {
+ protected:
+  LauncherOptions with_gpus(std::vector<std::string> gpus) const {
+    LauncherOptions wanted = options(8);
+    wanted.nodes = {{.name = "here", .processors = 8, .gpus = std::move(gpus)}};
+    return wanted;
+  }
+  static constexpr const char* kTellGpus =
+      "echo $CUDA_VISIBLE_DEVICES/$ROCR_VISIBLE_DEVICES > gpus";
+};
+
+TEST_F(GpuTest, AJobSeesItsOwnGpusAloneAndOneWithoutSeesNone) {
+  const JobId two = job(kTellGpus, {.gpus_per_rank = 2});
+  const JobId none = job(kTellGpus);
+  run(with_gpus({"4", "GPU-7f"}));
+  EXPECT_EQ(text(two, "gpus"), "4,GPU-7f/4,GPU-7f\n");
+  EXPECT_EQ(text(none, "gpus"), "/\n");
+}
+
+TEST_F(GpuTest, NoTwoJobsHaveAGpuAtTheSameTime) {
+  // mkdir fails if another one has it.
+  const auto ids = jobs(30,
+                        "for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do"
+                        " mkdir ../gpu.$gpu || exit 1; done; sleep 0.01;"
+                        " for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do"
+                        " rmdir ../gpu.$gpu; done",
+                        {.gpus_per_rank = 2});
+  EXPECT_EQ(run(with_gpus({"0", "1", "2", "3", "4"})).done, 30u);
+}
+
+TEST_F(GpuTest, TwoLaunchersShareTheGpusOfANode) {
+  const JobId first = job(kUntilToldToEnd, {.gpus_per_rank = 3});
+  WorkerPool pool({.threads = 1, .queue_limit = 1});
+  LauncherOptions three = with_gpus({"0", "1", "2", "3"});
+  three.gpus_per_node = 3;
+  pool.submit([&] { run(three); });
+  wait_until([&] { return text(first, "begun") == "\n"; });
+  const JobId second = job(kTellGpus, {.gpus_per_rank = 1}, {{"for", "second"}});
+  LauncherOptions rest = with_gpus({"0", "1", "2", "3"});
+  rest.filter_tags = {{"for", "second"}};
+  run(rest);
+  EXPECT_EQ(text(second, "gpus"), "3/3\n");
+  let_end(first);
+  pool.wait_idle();
+}
+
+TEST_F(GpuTest, AJobThatAsksForMoreThanThereAreIsLeftToOthersAndThatIsTold) {
+  const JobId many = job("true", {.ranks_per_node = 2, .gpus_per_rank = 2});
+  const JobId fits = job("true", {.gpus_per_rank = 2});
+  LauncherOptions two = with_gpus({"0", "1"});
+  std::vector<std::string> told;
+  two.on_left = [&](const std::string& why) { told.push_back(why); };
+  EXPECT_EQ(run(two).done, 1u);
+  EXPECT_EQ(state(fits), JobState::kRunDone);
+  EXPECT_EQ(state(many), JobState::kPreprocessed);
+  EXPECT_EQ(now(many).session, std::nullopt);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find(fmt::format("job {} ", many)), std::string::npos) << told[0];
+  EXPECT_NE(told[0].find("4 GPUs"), std::string::npos) << told[0];
+}
+
+TEST_F(GpuTest, SettingsMayLeaveGpusToSomebodyElse) {
+  const JobId id = job(kTellGpus, {.gpus_per_rank = 1});
+  LauncherOptions none = with_gpus({"0", "1"});
+  none.gpus_per_node = 0;
+  EXPECT_EQ(run(none).done, 0u);
+  none.gpus_per_node = 1;
+  EXPECT_EQ(run(none).done, 1u);
+  EXPECT_EQ(text(id, "gpus"), "0/0\n");
+}
+
 // ---- with a clock that is turned by hand
 
 class TurnedClockTest : public LauncherTest {

@@ -18,6 +18,12 @@ Error no_such_item(ItemId id) {
       "there is no transfer item {}; `wherry transfer-item ls` shows those that exist", id);
 }
 
+Result<void> refuse_too_many(std::size_t changes) {
+  if (changes <= kMaxBulk) return {};
+  return make_error(Code::kInvalid, "{} changes in one call, at most {} are allowed", changes,
+                    kMaxBulk);
+}
+
 void Conditions::add(std::string_view condition) {
   text_ += text_.empty() ? " where " : " and ";
   text_ += condition;

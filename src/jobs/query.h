@@ -31,6 +31,8 @@ inline std::optional<std::int64_t> optional_id(long long id) {
 
 Error no_such_job(JobId id);
 Error no_such_item(ItemId id);
+// kInvalid for more than kMaxBulk changes.
+Result<void> refuse_too_many(std::size_t changes);
 
 // The conditions of a `where`. Text of users is bound, never written into the statement.
 class Conditions {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jobs/gpus.h"
 
 namespace wherry::jobs {
 namespace {
@@ -28,7 +29,9 @@ Room::Room(const Options& options) : options_(options), taken_(options.processor
   for (std::size_t& processors : options_.processors)
     processors = std::clamp<std::size_t>(processors, 1, kMostOnANode);
   options_.processes_per_node = std::min(options_.processes_per_node, kMostOnANode);
-  last_share_ = share_of({}, 0);
+  options_.gpus.resize(taken_.size(), 0);
+  for (const std::size_t gpus : options_.gpus) gpu_is_taken_.emplace_back(gpus, false);
+  last_share_ = smallest_share_ = share_of({}, 0);
 }
 
 std::uint64_t Room::share_of(const Resources& resources, std::size_t node) const {
@@ -42,12 +45,23 @@ std::uint64_t Room::share_of(const Resources& resources, std::size_t node) const
   return std::max<std::uint64_t>(by_processors, kWholeNode / packed);
 }
 
+// Numbers of GPUs that nobody has: `most`, or none at all if there are fewer.
+std::vector<std::size_t> Room::free_gpus(std::size_t node, std::size_t most) const {
+  std::vector<std::size_t> free;
+  for (std::size_t gpu = 0; gpu < gpu_is_taken_[node].size() && free.size() < most; ++gpu)
+    if (!gpu_is_taken_[node][gpu]) free.push_back(gpu);
+  if (free.size() < most) free.clear();
+  return free;
+}
+
 std::optional<Placement> Room::take(const Resources& resources) {
   const std::size_t wanted = std::min(positive(resources.num_nodes), nodes());
+  const std::size_t gpus = gpus_on_a_node(resources);
   Placement placement;
   for (std::size_t node = 0; node < nodes() && placement.nodes.size() < wanted; ++node) {
     const std::uint64_t share = share_of(resources, node);
-    if (kWholeNode - taken_[node] < share) continue;
+    smallest_share_ = std::min(smallest_share_, share);
+    if (kWholeNode - taken_[node] < share || free_gpus(node, gpus).size() < gpus) continue;
     // The same of all of its nodes: the most that one of them asks for. Where that does not fit any
     // more, the node is left out.
     placement.share = std::max(placement.share, share);
@@ -56,15 +70,26 @@ std::optional<Placement> Room::take(const Resources& resources) {
   std::erase_if(placement.nodes,
                 [&](std::size_t node) { return kWholeNode - taken_[node] < placement.share; });
   if (placement.nodes.size() < wanted) return std::nullopt;
-  for (const std::size_t node : placement.nodes) taken_[node] += placement.share;
+  for (const std::size_t node : placement.nodes) {
+    taken_[node] += placement.share;
+    if (gpus == 0) continue;
+    placement.gpus.push_back(free_gpus(node, gpus));
+    for (const std::size_t gpu : placement.gpus.back()) gpu_is_taken_[node][gpu] = true;
+  }
   last_share_ = placement.share;
   return placement;
 }
 
 void Room::give_back(const Placement& placement) {
-  for (const std::size_t node : placement.nodes) {
+  for (std::size_t i = 0; i < placement.nodes.size(); ++i) {
+    const std::size_t node = placement.nodes[i];
     CHECK(taken_[node] >= placement.share);
     taken_[node] -= placement.share;
+    if (placement.gpus.empty()) continue;
+    for (const std::size_t gpu : placement.gpus[i]) {
+      CHECK(gpu_is_taken_[node][gpu]);
+      gpu_is_taken_[node][gpu] = false;
+    }
   }
 }
 
@@ -73,6 +98,16 @@ std::size_t Room::free_places() const {
   for (const std::uint64_t taken : taken_)
     places += static_cast<std::size_t>((kWholeNode - taken) / last_share_);
   return places;
+}
+
+bool Room::is_full() const {
+  return std::all_of(taken_.begin(), taken_.end(),
+                     [&](std::uint64_t taken) { return kWholeNode - taken < smallest_share_; });
+}
+
+bool Room::is_no_larger_than_last(const Resources& resources) const {
+  return resources.num_nodes <= 1 && gpus_on_a_node(resources) == 0 &&
+         share_of(resources, 0) <= last_share_;
 }
 
 std::size_t Room::most() const {

@@ -14,6 +14,9 @@ namespace wherry::jobs {
 struct Placement {
   std::vector<std::size_t> nodes;  // numbers, from 0
   std::uint64_t share = 0;         // of kWholeNode
+  // Of each of these nodes, numbers from 0; empty for a job that asks for none. No other job has
+  // them meanwhile.
+  std::vector<std::vector<std::size_t>> gpus = {};
 };
 
 class Room {
@@ -29,11 +32,12 @@ class Room {
     // processors that it asks for (as in an allocation), or those processors alone (as on a
     // machine that is nobody's alone).
     enum class By { kPackingCount, kProcessors } by = By::kPackingCount;
+    std::vector<std::size_t> gpus = {};  // of each node; empty: there are none
   };
   explicit Room(const Options& options);
 
-  // On the first nodes with room for it; nothing while there is none. A job that asks for more than
-  // a node has gets a whole one.
+  // On the first nodes with room for it; nothing while there is none. A job that asks for more
+  // processors than a node has gets a whole one; one that asks for more GPUs never gets room.
   std::optional<Placement> take(const Resources& resources);
   void give_back(const Placement& placement);
 
@@ -42,13 +46,20 @@ class Room {
   std::size_t free_places() const;
   // That can ever run at once.
   std::size_t most() const;
+  // Whether not even the smallest job that was seen so far would get room now.
+  bool is_full() const;
+  // Whether it needs no more than what the last one gives back that got room.
+  bool is_no_larger_than_last(const Resources& resources) const;
 
  private:
   std::uint64_t share_of(const Resources& resources, std::size_t node) const;
+  std::vector<std::size_t> free_gpus(std::size_t node, std::size_t most) const;
 
   Options options_;
   std::vector<std::uint64_t> taken_;
+  std::vector<std::vector<bool>> gpu_is_taken_;
   std::uint64_t last_share_;
+  std::uint64_t smallest_share_;
 };
 
 }  // namespace wherry::jobs

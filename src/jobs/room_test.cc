@@ -89,5 +89,46 @@ TEST(Room, WhatIsGivenBackIsFreeAgain) {
   EXPECT_EQ(fill(room, {}), 1u);
 }
 
+TEST(Room, NoGpuIsGivenToTwoJobs) {
+  Room room({.processors = {8, 8}, .by = By::kProcessors, .gpus = {4, 2}});
+  const auto three = room.take({.ranks_per_node = 3, .gpus_per_rank = 1});
+  const auto two = room.take({.gpus_per_rank = 2});
+  const auto one = room.take({.ranks_per_node = 2, .gpus_per_rank = 0.5});
+  ASSERT_TRUE(three && two && one);
+  EXPECT_EQ(three->gpus.front(), (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(two->nodes, (std::vector<std::size_t>{1})) << "the first has one left only";
+  EXPECT_EQ(one->gpus.front(), (std::vector<std::size_t>{3}));
+  EXPECT_FALSE(room.take({.gpus_per_rank = 1}));
+  EXPECT_TRUE(room.take({})) << "processors are left";
+  room.give_back(*two);
+  EXPECT_EQ(room.take({.gpus_per_rank = 1})->nodes, (std::vector<std::size_t>{1}));
+}
+
+TEST(Room, AJobOnSeveralNodesGetsItsGpusOnEach) {
+  Room room({.processors = {2, 2}, .gpus = {2, 2}});
+  const auto both = room.take({.num_nodes = 2, .gpus_per_rank = 2});
+  ASSERT_TRUE(both);
+  ASSERT_EQ(both->gpus.size(), 2u);
+  EXPECT_EQ(both->gpus[1], (std::vector<std::size_t>{0, 1}));
+  EXPECT_FALSE(room.take({.num_nodes = 2, .gpus_per_rank = 3})) << "nowhere are so many";
+}
+
+TEST(Room, ProcessesThatWereAllowedGetNoGpuOfAnother) {
+  Room room({.processors = {2}, .processes_per_node = 8, .gpus = {1}});
+  EXPECT_EQ(fill(room, {.gpus_per_rank = 1}), 1u);
+  EXPECT_EQ(fill(room, {}), 7u);
+}
+
+TEST(Room, IsFullWhenNotEvenTheSmallestFits) {
+  Room room({.processors = {4}, .by = By::kProcessors});
+  const auto most = room.take({.threads_per_rank = 3});
+  EXPECT_FALSE(room.is_full());
+  EXPECT_EQ(room.free_places(), 0u) << "none like the last one";
+  ASSERT_TRUE(room.take({}));
+  EXPECT_TRUE(room.is_full());
+  room.give_back(*most);
+  EXPECT_FALSE(room.is_full());
+}
+
 }  // namespace
 }  // namespace wherry::jobs

@@ -67,6 +67,14 @@ void set_free(soci::session& sql, JobId id) {
   sql << "update job set session = 0 where id = :id", use(job);
 }
 
+// Of each node, as gpus_on_a_node() counts them (a fraction too small to matter aside).
+std::string more_gpus_than(std::size_t most) {
+  return fmt::format(
+      "json_extract(j.resources, '$.gpus_per_rank') *"
+      " json_extract(j.resources, '$.ranks_per_node') > {} + 0.000001",
+      most);
+}
+
 // Oldest first. Each state is asked for alone, because each alone comes from the index in this
 // order, however many jobs wait.
 Result<std::vector<Job>> runnable_jobs(soci::session& sql, const Session& session,
@@ -89,14 +97,19 @@ Result<std::vector<Job>> runnable_jobs(soci::session& sql, const Session& sessio
       conditions.add(fmt::format("json_extract(j.resources, '$.wall_time_min') <= {}",
                                  what.max_wall_time_min));
     }
+    if (what.max_gpus_per_node) {
+      conditions.add(fmt::format("not ({})", more_gpus_than(*what.max_gpus_per_node)));
+    }
+    const std::size_t most = what.fits ? std::max(limit, kMaxLookedAt) : limit;
     TRY_ASSIGN(auto jobs,
                select_jobs(sql,
                            fmt::format("select {} from job j{} order by j.id{}", JobRow::kColumns,
-                                       conditions.where(), limit_text(limit, 0)),
+                                       conditions.where(), limit_text(most, 0)),
                            conditions));
     std::move(jobs.begin(), jobs.end(), std::back_inserter(found));
   }
   std::sort(found.begin(), found.end(), [](const Job& a, const Job& b) { return a.id < b.id; });
+  if (what.fits) std::erase_if(found, [&](const Job& job) { return !what.fits(job.resources); });
   if (found.size() > limit) found.resize(limit);
   return found;
 }
@@ -207,6 +220,22 @@ Result<std::vector<AcquiredJob>> Sessions::acquire(SessionId id, const Acquire& 
       acquired.push_back({std::move(job), app});
     }
     return acquired;
+  });
+}
+
+Result<std::optional<Job>> Sessions::with_more_gpus(SiteId site, std::size_t most) {
+  return database_.read([&](soci::session& sql) -> Result<std::optional<Job>> {
+    Conditions conditions;
+    conditions.add(fmt::format("j.site = {}", site));
+    conditions.in_states("j.state",
+                         std::vector<JobState>{JobState::kPreprocessed, JobState::kRestartReady});
+    conditions.add("j.session = 0");
+    conditions.add(more_gpus_than(most));
+    TRY_ASSIGN(auto found, select_jobs(sql,
+                                       fmt::format("select {} from job j{} limit 1",
+                                                   JobRow::kColumns, conditions.where()),
+                                       conditions));
+    return found.empty() ? std::optional<Job>() : std::optional(std::move(found.front()));
   });
 }
 

@@ -3,6 +3,8 @@
 // came of them, and closes it. The jobs of one that does not tick become RUN_TIMEOUT.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,13 +17,18 @@
 namespace wherry::jobs {
 
 struct Acquire {
-  std::size_t max_jobs = 1;      // at most kMaxAcquire
-  int max_nodes_per_job = 1;     // jobs that need more are left
-  int max_wall_time_min = 0;     // 0: any; else jobs that say they need longer are left
+  std::size_t max_jobs = 1;   // at most kMaxAcquire
+  int max_nodes_per_job = 1;  // jobs that need more are left
+  int max_wall_time_min = 0;  // 0: any; else jobs that say they need longer are left
+  // Of each of their nodes; missing: any. Jobs that need more are left.
+  std::optional<std::size_t> max_gpus_per_node = {};
   TextMap filter_tags;           // all must be there
   std::vector<AppId> apps;       // empty: any
   std::vector<JobState> states;  // empty: the runnable ones
+  // Of the oldest ones, so many are looked at; those that it refuses are left. Empty: none is.
+  std::function<bool(const Resources&)> fits = {};
 };
+inline constexpr std::size_t kMaxLookedAt = 1'000;
 inline constexpr std::size_t kMaxAcquire = 2'048;
 
 // What a launcher needs of a job.
@@ -51,6 +58,8 @@ class Sessions {
   // Jobs become RUNNING under this session when started(); until then they are held in their state.
   // Oldest first. kNotFound: the session has expired, and what it held is not its own any more.
   Result<std::vector<AcquiredJob>> acquire(SessionId id, const Acquire& what);
+  // One that could run but asks for more GPUs than `most` on a node, if there is any.
+  Result<std::optional<Job>> with_more_gpus(SiteId site, std::size_t most);
   // Those that are not its own any more, which are not to be run.
   Result<std::vector<JobId>> started(SessionId id, std::span<const JobId> jobs);
   // Those of its jobs that are not its own any more (cancelled, deleted, taken): end them.
@@ -84,6 +93,12 @@ class BatchJobs {
     std::optional<TimePoint> ended;
   };
   Result<BatchJob> modify(BatchJobId id, const Change& change);
+  struct Numbered {
+    BatchJobId id = 0;
+    Change change;
+  };
+  // All or none; at most kMaxBulk.
+  Result<void> modify(std::span<const Numbered> changes);
   Result<void> remove(BatchJobId id);  // kConflict while it is queued or runs
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobs/session_store.h"
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -257,6 +258,79 @@ TEST_F(SessionStoreTest, BatchJobsFollowTheirTable) {
   EXPECT_TRUE(stores_->batch_jobs.remove(made.id));
   batch.num_nodes = 0;
   EXPECT_EQ(stores_->batch_jobs.create(batch).error().code, Code::kInvalid);
+}
+
+TEST_F(SessionStoreTest, BatchJobsAreFoundByTheirTimesAndTags) {
+  std::vector<BatchJobId> ids;
+  for (const char* run : {"1", "2", "2"}) {
+    BatchJob batch;
+    batch.site = site_;
+    batch.filter_tags = {{"run", run}, {"a:b", "c"}};
+    ids.push_back(stores_->batch_jobs.create(batch).value().id);
+  }
+  const TimePoint noon = clock_.now();
+  const auto ran = [&](BatchJobId id, std::chrono::minutes from, std::chrono::minutes until) {
+    BatchJobs::Change change;
+    change.state = BatchJobState::kQueued;
+    ASSERT_TRUE(stores_->batch_jobs.modify(id, change));
+    change.state = BatchJobState::kRunning;
+    change.started = noon + from;
+    ASSERT_TRUE(stores_->batch_jobs.modify(id, change));
+    change.state = BatchJobState::kFinished;
+    change.ended = noon + until;
+    ASSERT_TRUE(stores_->batch_jobs.modify(id, change));
+  };
+  using std::chrono::minutes;
+  ran(ids[0], minutes(10), minutes(20));
+  ran(ids[1], minutes(5), minutes(30));
+  const auto found = [&](const std::function<void(BatchJobFilter&)>& ask) {
+    BatchJobFilter filter;
+    ask(filter);
+    std::vector<BatchJobId> numbers;
+    const auto page = stores_->batch_jobs.list(filter).value();
+    for (const BatchJob& one : page.rows) numbers.push_back(one.id);
+    return numbers;
+  };
+  using Ids = std::vector<BatchJobId>;
+  using Filter = BatchJobFilter;
+  EXPECT_EQ(found([](Filter& f) { f.filter_tags = {{"run", "2"}}; }), (Ids{ids[1], ids[2]}));
+  EXPECT_EQ(found([](Filter& f) {
+              f.filter_tags = {{"run", "2"}, {"a:b", "c"}};
+            }),
+            (Ids{ids[1], ids[2]}));
+  EXPECT_EQ(found([](Filter& f) { f.filter_tags = {{"run", "2"}, {"a:b", "d"}}; }), Ids{});
+  EXPECT_EQ(found([&](Filter& f) { f.started_after = noon + minutes(6); }), Ids{ids[0]});
+  EXPECT_EQ(found([&](Filter& f) { f.started_before = noon + minutes(60); }), (Ids{ids[0], ids[1]}))
+      << "what has not started fits no time";
+  EXPECT_EQ(found([&](Filter& f) { f.ended_after = noon + minutes(25); }), Ids{ids[1]});
+  EXPECT_EQ(found([&](Filter& f) { f.ended_before = noon + minutes(25); }), Ids{ids[0]});
+  EXPECT_EQ(found([](Filter& f) {
+              f.order = Filter::Order::kStarted;
+              f.sorting = Sorting::kDescending;
+            }),
+            (Ids{ids[0], ids[1], ids[2]}));
+  EXPECT_EQ(found([](Filter& f) { f.order = Filter::Order::kEnded; }),
+            (Ids{ids[2], ids[0], ids[1]}));
+}
+
+TEST_F(SessionStoreTest, SeveralBatchJobsChangeAllOrNone) {
+  BatchJob batch;
+  batch.site = site_;
+  std::vector<BatchJobs::Numbered> changes(2);
+  for (BatchJobs::Numbered& one : changes) {
+    one.id = stores_->batch_jobs.create(batch).value().id;
+    one.change.state = BatchJobState::kPendingDeletion;
+  }
+  changes.push_back(changes.back());
+  changes.back().id = 77;
+  EXPECT_EQ(stores_->batch_jobs.modify(changes).error().code, Code::kNotFound);
+  EXPECT_EQ(stores_->batch_jobs.get(changes[0].id)->state, BatchJobState::kPendingSubmission);
+  changes.pop_back();
+  ASSERT_TRUE(stores_->batch_jobs.modify(changes));
+  for (const BatchJobs::Numbered& one : changes)
+    EXPECT_EQ(stores_->batch_jobs.get(one.id)->state, BatchJobState::kPendingDeletion);
+  changes.resize(kMaxBulk + 1);
+  EXPECT_EQ(stores_->batch_jobs.modify(changes).error().code, Code::kInvalid);
 }
 
 }  // namespace

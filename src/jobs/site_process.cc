@@ -266,6 +266,8 @@ Result<Turn> SiteProcess::launch_here(std::stop_token stop) {
   options.site = site_.id;
   options.site_path = site_.path;
   options.processes_per_node = launcher.local_processes;
+  options.gpus_per_node = launcher.gpus_per_node;
+  options.on_left = [this](const std::string& why) { set_alert("jobs left", why); };
   options.idle_time = Duration(0);
   launching_since_ = parts_.clock.monotonic().count();
   TRY_ASSIGN(const LauncherReport report,

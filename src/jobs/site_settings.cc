@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kMaxTasks = 1'000;
 constexpr std::int64_t kMaxItemsOfTask = 100'000;  // of the transfer contract
 constexpr std::int64_t kMaxAttempts = 1'000;
+constexpr std::int64_t kMaxGpus = 1'000;
 constexpr Duration kDay = std::chrono::hours(24);
 constexpr Duration kShortestPeriod = std::chrono::milliseconds(10);
 
@@ -200,6 +201,7 @@ Result<void> read_launcher(const YamlNode& node, LauncherSettings& launcher) {
   const YamlField fields[] = {
       integer_field("local_processes", launcher.local_processes, 0, 100'000),
       switch_field("run_locally", launcher.run_locally),
+      integer_field("gpus_per_node", launcher.gpus_per_node, 0, kMaxGpus),
       text_field("scheduler", launcher.scheduler),
       {"submit_arguments",
        [&](const YamlNode& value) {
@@ -329,6 +331,8 @@ launcher:
   # are processors).
   run_locally: true
   local_processes: 0
+  # GPUs of each node for jobs, none for two at once; without it, those that a launcher finds.
+  # gpus_per_node: 4
   # For `wherry queue submit`: the scheduler, and options for each of its scripts.
   scheduler: slurm
   submit_arguments: []

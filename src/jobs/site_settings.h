@@ -57,6 +57,8 @@ struct TransferSettings {
 struct LauncherSettings {
   std::size_t local_processes = 0;  // at once, of the launcher `local`; 0: one for each processor
   bool run_locally = true;          // whether the site's own process launches jobs on this machine
+  // That a launcher hands out to jobs, of each of its nodes; missing: those that it finds.
+  std::optional<std::size_t> gpus_per_node;
   std::string scheduler = "slurm";
   std::string submit_arguments;  // put into every sbatch script, one #SBATCH line each
   Duration idle_time = std::chrono::minutes(1);  // a launcher with nothing to run ends after it

@@ -120,6 +120,8 @@ file_cleaner: {service_period: 10, cleanup_batch_size: 5}
   EXPECT_EQ(read.transfers.share_inputs, TransferSettings::Share::kLink);
   EXPECT_EQ(read.launcher.local_processes, 8U);
   EXPECT_FALSE(read.launcher.run_locally);
+  EXPECT_EQ(read.launcher.gpus_per_node, std::nullopt) << "those that are found";
+  EXPECT_EQ(settings("launcher: {gpus_per_node: 4}").launcher.gpus_per_node, 4U);
   EXPECT_EQ(read.launcher.submit_arguments, "--account=x\n--constraint=knl\n");
   EXPECT_EQ(read.launcher.idle_time, seconds(90));
   EXPECT_EQ(read.cleanup_period, seconds(10));
@@ -149,6 +151,7 @@ TEST(SiteSettings, TheSampleIsTheDefaults) {
   EXPECT_EQ(sample.transfers.share_inputs, none.transfers.share_inputs);
   EXPECT_EQ(sample.launcher.local_processes, none.launcher.local_processes);
   EXPECT_EQ(sample.launcher.run_locally, none.launcher.run_locally);
+  EXPECT_EQ(sample.launcher.gpus_per_node, none.launcher.gpus_per_node);
   EXPECT_EQ(sample.launcher.scheduler, none.launcher.scheduler);
   EXPECT_EQ(sample.launcher.submit_arguments, none.launcher.submit_arguments);
   EXPECT_EQ(sample.launcher.idle_time, none.launcher.idle_time);

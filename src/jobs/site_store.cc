@@ -48,6 +48,11 @@ struct SiteRow {
   std::string name, path, owner, settings, alert;
 };
 
+struct TaskIdRow {
+  void define(soci::statement& statement) { statement.exchange(soci::into(id)); }
+  std::string id;
+};
+
 std::vector<Site> select_sites(soci::session& sql, const Conditions& conditions) {
   std::vector<Site> sites;
   RowQuery<SiteRow> query(sql, std::string(kSelect) + conditions.where() + " order by s.id",
@@ -150,6 +155,29 @@ Result<void> refuse_if_used(soci::session& sql, const Site& site) {
                     site.name, sessions);
 }
 
+// Stage tasks whose request was never made were not sent either.
+Result<void> refuse_if_tasks(soci::session& sql, const Site& site) {
+  constexpr std::size_t kNamed = 3;
+  Conditions conditions;
+  conditions.add(fmt::format("t.site = {}", site.id));
+  conditions.add("(t.task_id <> '' or t.request <> '')");
+  RowQuery<TaskIdRow> query(
+      sql, "select t.task_id from stage_task t" + conditions.where() + " order by t.id",
+      conditions);
+  std::size_t count = 0;
+  std::string names;
+  while (const TaskIdRow* row = query.next()) {
+    if (++count <= kNamed && !row->id.empty())
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", row->id);
+  }
+  if (count == 0) return {};
+  return make_error(Code::kConflict,
+                    "the site '{}' cannot be removed while transfer tasks may be under way for it:"
+                    " {}{}; let it settle them (`wherry site start`), or have them cancelled"
+                    " (`wherry site rm --force`)",
+                    site.name, count, names.empty() ? "" : fmt::format(" ({})", names));
+}
+
 }  // namespace
 
 std::string site_claim_id(SiteId id) { return std::to_string(id); }
@@ -246,7 +274,7 @@ Result<Site> Sites::set_settings(SiteId id, std::string_view settings) {
   });
 }
 
-Result<void> Sites::remove(SiteId id) {
+Result<void> Sites::remove(SiteId id, Tasks tasks) {
   TRY_ASSIGN(const auto holder,
              tasks::Claims(database_, clock_).holder(kSiteClaim, site_claim_id(id)));
   return database_.write([&](soci::session& sql) -> Result<void> {
@@ -258,6 +286,7 @@ Result<void> Sites::remove(SiteId id) {
                         site.name, tasks::describe(*holder));
     }
     TRY(refuse_if_used(sql, site));
+    if (tasks == Tasks::kMustBeNone) TRY(refuse_if_tasks(sql, site));
     sql << "delete from site where id = :id", use(site.id);
     for (const char* table : {"job_count", "item_count", "job_event_count"})
       sql << "delete from " << table << " where site = :id", use(site.id);

@@ -42,8 +42,10 @@ class Sites {
   // Puts settings into force; kInvalid leaves the old ones.
   Result<Site> set_settings(SiteId id, std::string_view settings);
   // With apps, jobs, items and events; files stay. kConflict while a process runs the site (the
-  // claim "site"), or a session is alive.
-  Result<void> remove(SiteId id);
+  // claim "site"), a session is alive, or transfer tasks may be under way for it, which nobody
+  // would follow any more: remove_site() (site_removal.h) cancels them.
+  enum class Tasks { kMustBeNone, kAreLeft };
+  Result<void> remove(SiteId id, Tasks tasks = Tasks::kMustBeNone);
 
   // What the process of the site tells.
   Result<void> refresh(SiteId id, bool progressed, std::string_view alert);

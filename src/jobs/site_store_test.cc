@@ -88,7 +88,7 @@ TEST_F(SiteStoreTest, ASiteIsRenamedAndMoved) {
 TEST_F(SiteStoreTest, ARemovedSiteTakesAllItsRowsWithIt) {
   const auto jobs = make_many(3);
   carry({input(jobs[0].id).id}, "1");
-  ASSERT_TRUE(sites().remove(site_));
+  ASSERT_TRUE(sites().remove(site_, Sites::Tasks::kAreLeft));
   EXPECT_EQ(stores_->jobs.list({}).value().count, 0u);
   EXPECT_EQ(stores_->items.list({}).value().count, 0u);
   EXPECT_EQ(stores_->jobs.events({}).value().count, 0u);

@@ -99,7 +99,10 @@ Result<void> Stager::State::send_again(const StageTask& stage, const std::string
   Outcomes outcomes;
   for (const StageItem& one : carried) {
     if (!is_under_way(one.item, stage)) continue;
-    outcomes.push_back(again(one.item, {"UNKNOWN", why}, Duration(0)));
+    // A service that forgets whatever it is sent is not asked for ever.
+    const bool goes_at_once = one.item.attempts < settings.transfers.max_attempts;
+    outcomes.push_back(goes_at_once ? again(one.item, {"UNKNOWN", why}, Duration(0))
+                                    : failed(one.item, {"UNKNOWN", why}));
   }
   return apply(stage, outcomes, Items::Task::kSettled);
 }
@@ -218,8 +221,6 @@ void Stager::State::judge(const StageItem& item, const StageFates& fates, const 
   if (!is_refused_too && (fates.is_somebodys_fault() || is_one_of_many(fates, verdict.error))) {
     // Another one of its task was to blame, and that task is over.
     outcomes.push_back(again(item.item, verdict.error, Duration(0)));
-  } else if (verdict.error.code == "CANCELED") {
-    outcomes.push_back(again(item.item, verdict.error, settings.transfers.retry_delay));
   } else {
     outcomes.push_back(failed(item.item, verdict.error));
   }

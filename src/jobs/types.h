@@ -31,6 +31,8 @@ using TextMap = std::map<std::string, std::string, std::less<>>;
 inline constexpr std::size_t kMaxBulk = 5'000;    // jobs or changes in one call
 inline constexpr std::size_t kMaxPage = 100'000;  // rows of one answer
 inline constexpr std::size_t kMaxDataBytes = 512'000;
+inline constexpr std::size_t kMaxPageBytes = std::size_t{128} << 20;  // of a page for a client
+inline constexpr std::size_t kAnyBytes = SIZE_MAX;
 
 // ---- sites
 
@@ -241,6 +243,7 @@ struct JobFilter {
   Sorting sorting = Sorting::kAscending;
   std::size_t limit = kMaxPage;
   std::size_t offset = 0;
+  std::size_t max_bytes = kAnyBytes;  // a page that holds more is refused (kInvalid)
 };
 
 struct ItemFilter {
@@ -254,10 +257,13 @@ struct ItemFilter {
   std::vector<tasks::TaskId> task_ids;
   TextMap tags;  // of the job
   std::string remote_path_contains;
+  std::optional<TimePoint> updated_after;
+  std::optional<TimePoint> updated_before;
   enum class Order { kId, kLastUpdate, kState } order = Order::kId;
   Sorting sorting = Sorting::kAscending;
   std::size_t limit = kMaxPage;
   std::size_t offset = 0;
+  std::size_t max_bytes = kAnyBytes;  // as of jobs
 };
 
 struct EventFilter {
@@ -273,6 +279,7 @@ struct EventFilter {
   Sorting sorting = Sorting::kDescending;  // by time
   std::size_t limit = kMaxPage;
   std::size_t offset = 0;
+  std::size_t max_bytes = kAnyBytes;  // as of jobs
 };
 
 struct BatchJobFilter {
@@ -281,7 +288,14 @@ struct BatchJobFilter {
   std::vector<BatchJobState> states;
   std::string scheduler_id;
   std::string queue;
-  Sorting sorting = Sorting::kAscending;  // by number
+  TextMap filter_tags;  // all must be among those that the batch job has
+  // One that has not started, or ended, fits no such time.
+  std::optional<TimePoint> started_after;
+  std::optional<TimePoint> started_before;
+  std::optional<TimePoint> ended_after;
+  std::optional<TimePoint> ended_before;
+  enum class Order { kId, kStarted, kEnded } order = Order::kId;
+  Sorting sorting = Sorting::kAscending;
   std::size_t limit = kMaxPage;
   std::size_t offset = 0;
 };

@@ -106,9 +106,11 @@ Result<jobs::BatchJob> JobAccess::batch_job(const Caller& caller, jobs::BatchJob
 }
 
 Result<std::vector<jobs::Job>> JobAccess::every_job(const Caller& caller,
-                                                    std::span<const jobs::JobId> ids) {
+                                                    std::span<const jobs::JobId> ids,
+                                                    std::size_t max_bytes) {
   if (ids.empty()) return std::vector<jobs::Job>();
   jobs::JobFilter filter;
+  filter.max_bytes = max_bytes;
   filter.ids.assign(ids.begin(), ids.end());
   TRY_ASSIGN(auto sites, narrow(caller, {}));
   if (!sites) return nothing_of("job", ids.front());

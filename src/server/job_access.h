@@ -35,7 +35,9 @@ class JobAccess {
   Result<jobs::Session> session(const Caller& caller, jobs::SessionId id);
   Result<jobs::BatchJob> batch_job(const Caller& caller, jobs::BatchJobId id, SiteRight needed);
   // All of them, in any order; kNotFound names the first that is not there for the caller.
-  Result<std::vector<jobs::Job>> every_job(const Caller& caller, std::span<const jobs::JobId> ids);
+  // kInvalid: they hold more than `max_bytes`.
+  Result<std::vector<jobs::Job>> every_job(const Caller& caller, std::span<const jobs::JobId> ids,
+                                           std::size_t max_bytes = jobs::kMaxPageBytes);
   Result<std::vector<jobs::TransferItem>> every_item(const Caller& caller,
                                                      std::span<const jobs::ItemId> ids);
 

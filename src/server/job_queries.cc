@@ -36,6 +36,18 @@ void read_filter(QueryReader& query, ItemFilter& filter) {
   query.texts("location_alias", filter.location_aliases);
   query.texts("task_id", filter.task_ids);
   query.text("remote_path__contains", filter.remote_path_contains);
+  query.time("last_update_after", filter.updated_after);
+  query.time("last_update_before", filter.updated_before);
+}
+
+// What ends the query of every list of a store.
+template <class Order, std::size_t N, class Filter>
+Result<Filter> finish(QueryReader& query, const QueryReader::Field<Order> (&orders)[N],
+                      Order& order, Filter& filter) {
+  query.ordering(orders, order, filter.sorting);
+  query.page(filter.limit, filter.offset);
+  TRY(query.finish());
+  return std::move(filter);
 }
 
 template <class Filter>
@@ -59,7 +71,7 @@ Result<SiteQuery> read_site_query(const Request& request) {
   query.text("name", sites.name);
   query.text("path", sites.path_contains);
   query.time("last_refresh_after", sites.refreshed_after);
-  query.page(sites.limit, sites.offset);
+  query.page(sites.paging.limit, sites.paging.offset);
   TRY(query.finish());
   return sites;
 }
@@ -72,7 +84,7 @@ Result<AppQuery> read_app_query(const Request& request) {
   query.text("name", apps.name);
   query.text("site_name", apps.site_name);
   query.text("site_path", apps.site_path_contains);
-  query.page(apps.limit, apps.offset);
+  query.page(apps.paging.limit, apps.paging.offset);
   TRY(query.finish());
   return apps;
 }
@@ -86,10 +98,8 @@ Result<JobFilter> read_job_query(const Request& request) {
   QueryReader query(request);
   JobFilter filter;
   read_filter(query, filter);
-  query.ordering(kOrders, filter.order, filter.sorting);
-  query.page(filter.limit, filter.offset);
-  TRY(query.finish());
-  return filter;
+  filter.max_bytes = jobs::kMaxPageBytes;
+  return finish(query, kOrders, filter.order, filter);
 }
 
 Result<ItemFilter> read_item_query(const Request& request) {
@@ -99,10 +109,8 @@ Result<ItemFilter> read_item_query(const Request& request) {
   QueryReader query(request);
   ItemFilter filter;
   read_filter(query, filter);
-  query.ordering(kOrders, filter.order, filter.sorting);
-  query.page(filter.limit, filter.offset);
-  TRY(query.finish());
-  return filter;
+  filter.max_bytes = jobs::kMaxPageBytes;
+  return finish(query, kOrders, filter.order, filter);
 }
 
 Result<JobFilter> read_job_selection(const Request& request) {
@@ -129,16 +137,16 @@ Result<EventQuery> read_event_query(const Request& request) {
   query.text("to_state", filter.to);
   query.time("timestamp_after", filter.after);
   query.time("timestamp_before", filter.before);
+  filter.max_bytes = jobs::kMaxPageBytes;
   Order order = Order::kTime;
-  query.ordering(kOrders, order, filter.sorting);
-  query.page(filter.limit, filter.offset);
-  TRY(query.finish());
+  TRY_ASSIGN(filter, finish(query, kOrders, order, filter));
   return events;
 }
 
 Result<jobs::BatchJobFilter> read_batch_job_query(const Request& request) {
-  enum class Order { kId };
-  constexpr QueryReader::Field<Order> kOrders[] = {{"id", Order::kId}};
+  using Order = jobs::BatchJobFilter::Order;
+  constexpr QueryReader::Field<Order> kOrders[] = {
+      {"id", Order::kId}, {"start_time", Order::kStarted}, {"end_time", Order::kEnded}};
   QueryReader query(request);
   jobs::BatchJobFilter filter;
   query.numbers("id", filter.ids);
@@ -146,11 +154,12 @@ Result<jobs::BatchJobFilter> read_batch_job_query(const Request& request) {
   query.words("state", filter.states, jobs::parse_batch_job_state);
   query.text("scheduler_id", filter.scheduler_id);
   query.text("queue", filter.queue);
-  Order order = Order::kId;
-  query.ordering(kOrders, order, filter.sorting);
-  query.page(filter.limit, filter.offset);
-  TRY(query.finish());
-  return filter;
+  query.tags("filter_tags", filter.filter_tags);
+  query.time("start_time_after", filter.started_after);
+  query.time("start_time_before", filter.started_before);
+  query.time("end_time_after", filter.ended_after);
+  query.time("end_time_before", filter.ended_before);
+  return finish(query, kOrders, filter.order, filter);
 }
 
 Result<SessionQuery> read_session_query(const Request& request) {
@@ -158,7 +167,7 @@ Result<SessionQuery> read_session_query(const Request& request) {
   SessionQuery sessions;
   query.numbers("site_id", sessions.sites);
   query.numbers("id", sessions.ids);
-  query.page(sessions.limit, sessions.offset);
+  query.page(sessions.paging.limit, sessions.paging.offset);
   TRY(query.finish());
   return sessions;
 }

@@ -14,13 +14,17 @@
 
 namespace wherry::server {
 
+struct Paging {
+  std::size_t limit = jobs::kMaxPage;
+  std::size_t offset = 0;
+};
+
 struct SiteQuery {
   std::vector<jobs::SiteId> ids;
   std::string name;
   std::string path_contains;
   std::optional<TimePoint> refreshed_after;
-  std::size_t limit = jobs::kMaxPage;
-  std::size_t offset = 0;
+  Paging paging;
 };
 Result<SiteQuery> read_site_query(const Request& request);
 
@@ -30,11 +34,11 @@ struct AppQuery {
   std::string name;
   std::string site_name;
   std::string site_path_contains;
-  std::size_t limit = jobs::kMaxPage;
-  std::size_t offset = 0;
+  Paging paging;
 };
 Result<AppQuery> read_app_query(const Request& request);
 
+// Of jobs, items and events: with a bound of what one page may hold.
 Result<jobs::JobFilter> read_job_query(const Request& request);
 Result<jobs::ItemFilter> read_item_query(const Request& request);
 // For a change of all that it lets pass: without pages and order, and kInvalid if it says nothing,
@@ -52,8 +56,7 @@ Result<jobs::BatchJobFilter> read_batch_job_query(const Request& request);
 struct SessionQuery {
   std::vector<jobs::SiteId> sites;
   std::vector<jobs::SessionId> ids;
-  std::size_t limit = jobs::kMaxPage;
-  std::size_t offset = 0;
+  Paging paging;
 };
 Result<SessionQuery> read_session_query(const Request& request);
 // For routes that take no parameters.

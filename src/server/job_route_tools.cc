@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <set>
 
 #include "api/errors.h"
 #include "base/path.h"
@@ -45,6 +46,10 @@ Response text_answer(std::string json, unsigned status) {
   return {.status = status, .body = std::move(json)};
 }
 
+Response document_answer(const boost::json::object& document, unsigned status) {
+  return text_answer(api::to_text(document), status);
+}
+
 Response nothing_answer() {
   Response response;
   response.status = 204;
@@ -59,6 +64,20 @@ Response count_answer(std::uint64_t count) {
 Response bad_request(const JobCall& job, std::string message) {
   return job_error({400, "ClientError.BadRequest", std::move(message)}, job.request().request_id,
                    job.request().path);
+}
+
+std::optional<Response> refused_as_too_many(const JobCall& job, std::size_t count) {
+  if (count <= jobs::kMaxBulk) return std::nullopt;
+  return bad_request(job, fmt::format("{} elements are too many for one request, which takes {}",
+                                      count, jobs::kMaxBulk));
+}
+
+std::optional<Response> refused_as_doubled(const JobCall& job,
+                                           const std::vector<std::int64_t>& ids) {
+  std::set<std::int64_t> seen;
+  for (const std::int64_t id : ids)
+    if (!seen.insert(id).second) return bad_request(job, fmt::format("{} is there twice", id));
+  return std::nullopt;
 }
 
 }  // namespace wherry::server

@@ -18,25 +18,6 @@ namespace {
 
 namespace json = boost::json;
 
-// Limits the filter to what the caller may see; whether anything is left.
-template <class Filter>
-Result<bool> narrow(JobCall& job, Filter& filter) {
-  TRY_ASSIGN(auto sites, job.access.narrow(job.caller(), filter.sites));
-  if (!sites) return false;
-  filter.sites = *std::move(sites);
-  return true;
-}
-
-std::optional<Response> refused_as_too_many(const JobCall& job, std::size_t count) {
-  if (count <= jobs::kMaxBulk) return std::nullopt;
-  return bad_request(job, fmt::format("{} elements are too many for one request, which takes {}",
-                                      count, jobs::kMaxBulk));
-}
-
-Response job_answer(const jobs::Job& job) {
-  return text_answer(api::to_text(api::job_document(job)));
-}
-
 // ---- jobs: making
 
 // The apps that a request names, each looked up once.
@@ -134,18 +115,14 @@ Result<Response> create_jobs(JobCall& job) {
 
 Result<Response> list_jobs(JobCall& job) {
   TRY_ASSIGN(auto filter, read_job_query(job.request()));
-  TRY_ASSIGN(const bool is_any, narrow(job, filter));
-  jobs::Listing<jobs::Job> found;
-  if (is_any) {
-    TRY_ASSIGN(found, job.parts.stores.jobs.list(filter));
-  }
-  return text_answer(api::list_text(std::move(found), api::job_document));
+  return list_answer(job, std::move(filter), job.parts.stores.jobs, &jobs::Jobs::list,
+                     api::job_document);
 }
 
 Result<Response> show_job(JobCall& job) {
   TRY_ASSIGN(const jobs::JobId id, number_of(job, "job_id"));
   TRY_ASSIGN(const jobs::Job found, job.access.job(job.caller(), id));
-  return job_answer(found);
+  return document_answer(api::job_document(found));
 }
 
 // ---- jobs: changing
@@ -162,45 +139,22 @@ Result<Response> change_job(JobCall& job) {
   TRY_ASSIGN(const json::object document, api::parse_object(job.request().body));
   TRY_ASSIGN(const api::JobPatch patch, api::read_job_change(document));
   TRY_ASSIGN(const jobs::Job changed, job.parts.stores.jobs.modify(id, change_of(patch, found)));
-  return job_answer(changed);
-}
-
-// Rows in the order of `ids`, which they all are of.
-template <class Row>
-std::vector<Row> in_order(std::vector<Row> rows, const std::vector<std::int64_t>& ids) {
-  std::map<std::int64_t, Row*> by_id;
-  for (Row& row : rows) by_id[row.id] = &row;
-  std::vector<Row> sorted;
-  for (const std::int64_t id : ids) sorted.push_back(*by_id.at(id));
-  return sorted;
-}
-
-std::optional<Response> refused_as_doubled(const JobCall& job,
-                                           const std::vector<std::int64_t>& ids) {
-  std::set<std::int64_t> seen;
-  for (const std::int64_t id : ids)
-    if (!seen.insert(id).second) return bad_request(job, fmt::format("{} is there twice", id));
-  return std::nullopt;
+  return document_answer(api::job_document(changed));
 }
 
 Result<Response> change_jobs(JobCall& job) {
-  TRY(read_no_query(job.request()));
-  TRY_ASSIGN(const json::array document, api::parse_array(job.request().body));
-  if (auto refused = refused_as_too_many(job, document.size())) return *std::move(refused);
-  std::vector<api::NumberedJobPatch> patches;
-  std::vector<jobs::JobId> ids;
-  for (std::size_t i = 0; i < document.size(); ++i) {
-    TRY_ASSIGN(patches.emplace_back(), api::read_job_patch(document, i));
-    ids.push_back(patches.back().id);
-  }
-  if (auto refused = refused_as_doubled(job, ids)) return *std::move(refused);
+  TRY_ASSIGN(auto bulk, read_changes(job, api::read_job_patch));
+  if (bulk.refused) return *std::move(bulk.refused);
+  const std::vector<jobs::JobId>& ids = bulk.ids;
   TRY_ASSIGN(auto before, job.access.every_job(job.caller(), ids));
   before = in_order(std::move(before), ids);
   std::vector<jobs::Jobs::Numbered> changes;
   for (std::size_t i = 0; i < ids.size(); ++i)
-    changes.push_back({ids[i], change_of(patches[i].patch, before[i])});
+    changes.push_back({ids[i], change_of(bulk.changes[i].patch, before[i])});
+  before.clear();
   TRY(job.parts.stores.jobs.modify(changes));
-  TRY_ASSIGN(auto after, job.access.every_job(job.caller(), ids));
+  // They have grown by what was sent, no more; what is done is not refused afterwards.
+  TRY_ASSIGN(auto after, job.access.every_job(job.caller(), ids, jobs::kAnyBytes));
   return text_answer(api::array_text(in_order(std::move(after), ids), api::job_document));
 }
 
@@ -239,36 +193,28 @@ Result<Response> cancel_job(JobCall& job) {
   TRY_ASSIGN(const jobs::JobId id, number_of(job, "job_id"));
   TRY(job.access.job(job.caller(), id));
   TRY_ASSIGN(const jobs::Job changed, job.parts.stores.jobs.cancel(id));
-  return job_answer(changed);
+  return document_answer(api::job_document(changed));
 }
 
 Result<Response> retry_job(JobCall& job) {
   TRY_ASSIGN(const jobs::JobId id, number_of(job, "job_id"));
   TRY(job.access.job(job.caller(), id));
   TRY_ASSIGN(const jobs::Job changed, job.parts.stores.jobs.retry(id));
-  return job_answer(changed);
+  return document_answer(api::job_document(changed));
 }
 
 // ---- transfer items
 
 Result<Response> list_items(JobCall& job) {
   TRY_ASSIGN(auto filter, read_item_query(job.request()));
-  TRY_ASSIGN(const bool is_any, narrow(job, filter));
-  jobs::Listing<jobs::TransferItem> found;
-  if (is_any) {
-    TRY_ASSIGN(found, job.parts.stores.items.list(filter));
-  }
-  return text_answer(api::list_text(std::move(found), api::transfer_item_document));
-}
-
-Response item_answer(const jobs::TransferItem& item) {
-  return text_answer(api::to_text(api::transfer_item_document(item)));
+  return list_answer(job, std::move(filter), job.parts.stores.items, &jobs::Items::list,
+                     api::transfer_item_document);
 }
 
 Result<Response> show_item(JobCall& job) {
   TRY_ASSIGN(const jobs::ItemId id, number_of(job, "transfer_id"));
   TRY_ASSIGN(const jobs::TransferItem found, job.access.item(job.caller(), id));
-  return item_answer(found);
+  return document_answer(api::transfer_item_document(found));
 }
 
 Result<Response> change_item(JobCall& job) {
@@ -278,24 +224,17 @@ Result<Response> change_item(JobCall& job) {
   TRY_ASSIGN(const jobs::Items::Change change, api::read_item_change(document, id));
   TRY(job.parts.stores.items.modify(std::span(&change, 1)));
   TRY_ASSIGN(const jobs::TransferItem changed, job.access.item(job.caller(), id));
-  return item_answer(changed);
+  return document_answer(api::transfer_item_document(changed));
 }
 
 Result<Response> change_items(JobCall& job) {
-  TRY(read_no_query(job.request()));
-  TRY_ASSIGN(const json::array document, api::parse_array(job.request().body));
-  if (auto refused = refused_as_too_many(job, document.size())) return *std::move(refused);
-  std::vector<jobs::Items::Change> changes;
-  std::vector<jobs::ItemId> ids;
-  for (std::size_t i = 0; i < document.size(); ++i) {
-    TRY_ASSIGN(changes.emplace_back(), api::read_item_patch(document, i));
-    ids.push_back(changes.back().id);
-  }
-  if (auto refused = refused_as_doubled(job, ids)) return *std::move(refused);
-  TRY(job.access.every_item(job.caller(), ids));
-  TRY(job.parts.stores.items.modify(changes));
-  TRY_ASSIGN(auto after, job.access.every_item(job.caller(), ids));
-  return text_answer(api::array_text(in_order(std::move(after), ids), api::transfer_item_document));
+  TRY_ASSIGN(auto bulk, read_changes(job, api::read_item_patch));
+  if (bulk.refused) return *std::move(bulk.refused);
+  TRY(job.access.every_item(job.caller(), bulk.ids));
+  TRY(job.parts.stores.items.modify(bulk.changes));
+  TRY_ASSIGN(auto after, job.access.every_item(job.caller(), bulk.ids));
+  return text_answer(
+      api::array_text(in_order(std::move(after), bulk.ids), api::transfer_item_document));
 }
 
 Result<Response> retry_items(JobCall& job) {
@@ -323,15 +262,16 @@ Result<std::optional<jobs::BatchJobId>> batch_job_called(JobCall& job, const std
 
 Result<Response> list_events(JobCall& job) {
   TRY_ASSIGN(EventQuery query, read_event_query(job.request()));
-  TRY_ASSIGN(bool is_any, narrow(job, query.filter));
+  jobs::EventFilter& filter = query.filter;
+  TRY_ASSIGN(bool is_any, narrow(job, filter));
   if (is_any && !query.scheduler_id.empty()) {
-    TRY_ASSIGN(const auto id, batch_job_called(job, query.scheduler_id, query.filter));
-    is_any = id && query.filter.batch_job.value_or(*id) == *id;
-    query.filter.batch_job = id;
+    TRY_ASSIGN(const auto id, batch_job_called(job, query.scheduler_id, filter));
+    is_any = id && filter.batch_job.value_or(*id) == *id;
+    filter.batch_job = id;
   }
   jobs::Listing<jobs::JobEvent> found;
   if (is_any) {
-    TRY_ASSIGN(found, job.parts.stores.jobs.events(query.filter));
+    TRY_ASSIGN(found, job.parts.stores.jobs.events(filter));
   }
   return text_answer(api::list_text(std::move(found), api::job_event_document));
 }

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "server/job_fixture.h"
+#include "server/job_queries.h"
 
 namespace wherry::server {
 namespace {
@@ -122,6 +123,22 @@ TEST_F(JobRoutesTest, APageTellsHowManyThereAre) {
   ASSERT_EQ(page.at("results").as_array().size(), 2u);
   EXPECT_GT(page.at("results").at(0).at("id").as_int64(),
             page.at("results").at(1).at("id").as_int64());
+}
+
+// What a page that holds more is answered with is in job_store_test.cc: here it would take 128 MiB.
+TEST_F(JobRoutesTest, PagesAreBoundedInBytesToo) {
+  EXPECT_EQ(read_job_query({})->max_bytes, jobs::kMaxPageBytes);
+  EXPECT_EQ(read_item_query({})->max_bytes, jobs::kMaxPageBytes);
+  EXPECT_EQ(read_event_query({})->filter.max_bytes, jobs::kMaxPageBytes);
+}
+
+TEST_F(JobRoutesTest, ItemsAreFoundByWhenTheyChanged) {
+  make_job("one");
+  const std::string now = format_time(world_.clock.now());
+  EXPECT_EQ(count("/v1/transfers?last_update_before=2001-01-01"), 0);
+  EXPECT_EQ(count("/v1/transfers?last_update_after=2001-01-01"),
+            count("/v1/transfers?last_update_before=2100-01-01"));
+  EXPECT_GT(count("/v1/transfers?last_update_after=" + now), 0);
 }
 
 TEST_F(JobRoutesTest, FiltersOfOneKindWidenAndOfSeveralNarrow) {

@@ -19,18 +19,13 @@ namespace json = boost::json;
 Result<Response> list_sessions(JobCall& job) {
   TRY_ASSIGN(const SessionQuery query, read_session_query(job.request()));
   TRY_ASSIGN(const auto sites, job.access.narrow(job.caller(), query.sites));
-  jobs::Listing<jobs::Session> page;
+  std::vector<jobs::Session> all;
   if (sites) {
-    TRY_ASSIGN(auto all, job.parts.stores.sessions.list(*sites));
-    std::erase_if(all, [&](const jobs::Session& session) {
-      return !query.ids.empty() &&
-             std::find(query.ids.begin(), query.ids.end(), session.id) == query.ids.end();
-    });
-    page.count = all.size();
-    for (std::size_t i = query.offset; i < all.size() && page.rows.size() < query.limit; ++i)
-      page.rows.push_back(std::move(all[i]));
+    TRY_ASSIGN(all, job.parts.stores.sessions.list(*sites));
   }
-  return text_answer(api::list_text(std::move(page), api::session_document));
+  std::erase_if(all,
+                [&](const jobs::Session& session) { return !is_wanted(query.ids, session.id); });
+  return page_answer(std::move(all), query.paging, api::session_document);
 }
 
 Result<Response> open_session(JobCall& job) {
@@ -50,7 +45,7 @@ Result<Response> open_session(JobCall& job) {
                                  : request.holder;
   TRY_ASSIGN(const jobs::Session session,
              job.parts.stores.sessions.open(site.id, request.batch_job, holder));
-  return text_answer(api::to_text(api::session_document(session)), 201);
+  return document_answer(api::session_document(session), 201);
 }
 
 Result<jobs::Session> session_of(JobCall& job) {
@@ -82,7 +77,7 @@ Result<Response> report(JobCall& job) {
   TRY_ASSIGN(const jobs::Session alive, job.access.session(job.caller(), session.id));
   json::object told = api::session_document(alive);
   told["lost"] = json::array(lost.begin(), lost.end());
-  return text_answer(api::to_text(told));
+  return document_answer(told);
 }
 
 Result<Response> close_session(JobCall& job) {
@@ -93,19 +88,10 @@ Result<Response> close_session(JobCall& job) {
 
 // ---- batch jobs
 
-Response batch_job_answer(const jobs::BatchJob& batch_job, unsigned status = 200) {
-  return text_answer(api::to_text(api::batch_job_document(batch_job)), status);
-}
-
 Result<Response> list_batch_jobs(JobCall& job) {
   TRY_ASSIGN(auto filter, read_batch_job_query(job.request()));
-  TRY_ASSIGN(auto sites, job.access.narrow(job.caller(), filter.sites));
-  jobs::Listing<jobs::BatchJob> found;
-  if (sites) {
-    filter.sites = *std::move(sites);
-    TRY_ASSIGN(found, job.parts.stores.batch_jobs.list(filter));
-  }
-  return text_answer(api::list_text(std::move(found), api::batch_job_document));
+  return list_answer(job, std::move(filter), job.parts.stores.batch_jobs, &jobs::BatchJobs::list,
+                     api::batch_job_document);
 }
 
 Result<Response> create_batch_job(JobCall& job) {
@@ -114,7 +100,7 @@ Result<Response> create_batch_job(JobCall& job) {
   TRY_ASSIGN(const jobs::BatchJob wanted, api::read_batch_job(document));
   TRY(job.access.site(job.caller(), wanted.site, SiteRight::kManage));
   TRY_ASSIGN(const jobs::BatchJob made, job.parts.stores.batch_jobs.create(wanted));
-  return batch_job_answer(made, 201);
+  return document_answer(api::batch_job_document(made), 201);
 }
 
 Result<jobs::BatchJob> batch_job_of(JobCall& job, SiteRight needed) {
@@ -124,7 +110,7 @@ Result<jobs::BatchJob> batch_job_of(JobCall& job, SiteRight needed) {
 
 Result<Response> show_batch_job(JobCall& job) {
   TRY_ASSIGN(const jobs::BatchJob found, batch_job_of(job, SiteRight::kUse));
-  return batch_job_answer(found);
+  return document_answer(api::batch_job_document(found));
 }
 
 Result<Response> change_batch_job(JobCall& job) {
@@ -132,7 +118,20 @@ Result<Response> change_batch_job(JobCall& job) {
   TRY_ASSIGN(const json::object document, api::parse_object(job.request().body));
   TRY_ASSIGN(const auto change, api::read_batch_job_change(document));
   TRY_ASSIGN(const jobs::BatchJob changed, job.parts.stores.batch_jobs.modify(found.id, change));
-  return batch_job_answer(changed);
+  return document_answer(api::batch_job_document(changed));
+}
+
+Result<Response> change_batch_jobs(JobCall& job) {
+  TRY_ASSIGN(auto bulk, read_changes(job, api::read_batch_job_patch));
+  if (bulk.refused) return *std::move(bulk.refused);
+  for (const jobs::BatchJobId id : bulk.ids)
+    TRY(job.access.batch_job(job.caller(), id, SiteRight::kManage));
+  TRY(job.parts.stores.batch_jobs.modify(bulk.changes));
+  std::vector<jobs::BatchJob> changed;
+  for (const jobs::BatchJobId id : bulk.ids) {
+    TRY_ASSIGN(changed.emplace_back(), job.access.batch_job(job.caller(), id, SiteRight::kManage));
+  }
+  return text_answer(api::array_text(std::move(changed), api::batch_job_document));
 }
 
 Result<Response> remove_batch_job(JobCall& job) {
@@ -159,6 +158,7 @@ std::vector<Route> launcher_routes(const JobParts& parts) {
       route(Method::kDelete, kSession, "Ends as a launcher.", close_session),
       route(Method::kGet, kBatchJobs, "Allocations of schedulers.", list_batch_jobs),
       route(Method::kPost, kBatchJobs, "Asks for one.", create_batch_job),
+      route(Method::kPatch, kBatchJobs, "Gives up to 5,000 back, all or none.", change_batch_jobs),
       route(Method::kGet, kBatchJob, "One allocation.", show_batch_job),
       route(Method::kPut, kBatchJob, "Gives it back: the state pending_deletion.",
             change_batch_job),

@@ -111,5 +111,46 @@ TEST_F(LauncherRoutesTest, ABatchJobIsAskedForAndGivenBack) {
   EXPECT_EQ(value(ended).at("state").as_string(), "pending_deletion");
 }
 
+TEST_F(LauncherRoutesTest, SeveralBatchJobsAreGivenBackAtOnceOrNone) {
+  const std::string wanted = fmt::format(R"({{"site_id": {}}})", site_);
+  std::string both;
+  for (int i = 0; i < 2; ++i) {
+    const Response made = call({Method::kPost, "/v1/batch-jobs", wanted});
+    both += fmt::format(R"({}{{"id": {}, "state": "pending_deletion"}})", i == 0 ? "" : ",",
+                        value(made).at("id").as_int64());
+  }
+  const auto patch = [&](const std::string& list, const char* as) {
+    return call({Method::kPatch, "/v1/batch-jobs", list, as});
+  };
+  EXPECT_EQ(patch(fmt::format("[{}]", both), kBen).status, 404u);
+  EXPECT_EQ(
+      patch(fmt::format(R"([{}, {{"id": 77, "state": "pending_deletion"}}])", both), kAda).status,
+      404u);
+  EXPECT_EQ(patch(fmt::format("[{0}, {0}]", both), kAda).status, 400u);
+  EXPECT_EQ(patch(R"([{"id": 1, "state": "running"}])", kAda).status, 422u);
+  EXPECT_EQ(count("/v1/batch-jobs?state=pending_submission"), 2) << "nothing has changed so far";
+  const Response changed = patch(fmt::format("[{}]", both), kAda);
+  ASSERT_EQ(changed.status, 200u) << changed.body;
+  ASSERT_EQ(value(changed).as_array().size(), 2u);
+  EXPECT_EQ(value(changed).at(1).at("state").as_string(), "pending_deletion");
+  EXPECT_EQ(count("/v1/batch-jobs?state=pending_deletion"), 2);
+}
+
+TEST_F(LauncherRoutesTest, BatchJobsAreFoundByTagsAndTimes) {
+  const Response made =
+      call({Method::kPost, "/v1/batch-jobs",
+            fmt::format(R"({{"site_id": {}, "filter_tags": {{"run": "1"}}}})", site_)});
+  ASSERT_EQ(made.status, 201u) << made.body;
+  EXPECT_EQ(count("/v1/batch-jobs?filter_tags=run:1"), 1);
+  EXPECT_EQ(count("/v1/batch-jobs?filter_tags=run:2"), 0);
+  EXPECT_EQ(count("/v1/batch-jobs?start_time_after=2001-01-01"), 0) << "it has not started";
+  jobs::BatchJobs::Change change;
+  change.started = world_.clock.now();
+  ASSERT_TRUE(stores_->batch_jobs.modify(value(made).at("id").as_int64(), change));
+  EXPECT_EQ(count("/v1/batch-jobs?start_time_after=2001-01-01&ordering=-start_time"), 1);
+  EXPECT_EQ(count("/v1/batch-jobs?start_time_before=2001-01-01"), 0);
+  EXPECT_EQ(count("/v1/batch-jobs?end_time_before=2100-01-01"), 0) << "it has not ended";
+}
+
 }  // namespace
 }  // namespace wherry::server

@@ -132,6 +132,8 @@ struct Router::State {
     for (Route& route : given) {
       CHECK(route.run && route.pattern.starts_with('/'));
       auto components = components_of(route.pattern);
+      const auto [known, is_new] = styles.emplace(components.front(), route.style);
+      if (!is_new && known->second != route.style) known->second = transfer_error;
       table.push_back({std::move(route), std::move(components)});
     }
   }
@@ -142,6 +144,7 @@ struct Router::State {
   const Route* find(const Request& request,
                     std::vector<std::pair<std::string_view, std::string>>& parameters,
                     std::string& allowed) const;
+  ErrorStyle style_at(std::string_view path) const;
   // Whether the answer was there already (or is that the caller asks too often).
   bool answer_again(const Shared& pending);
   void admit(const Shared& pending);
@@ -158,6 +161,9 @@ struct Router::State {
   const Options options;
   Authenticator& authenticator;
   std::vector<Entry> table;
+  // How what is not there answers, by the first component of its path: as all that is there, if
+  // that agrees. So whoever reads errors below /v1 can read these, too.
+  std::map<std::string_view, ErrorStyle> styles;
   std::mutex mutex;
   std::map<std::string, Turns> at_storage GUARDED_BY(mutex);  // by endpoint
   RateLimit requests;                                         // by identity
@@ -197,6 +203,12 @@ const Route* Router::State::find(const Request& request,
     if (entry.route.method == Method::kGet) allowed += ", HEAD";
   }
   return nullptr;
+}
+
+ErrorStyle Router::State::style_at(std::string_view path) const {
+  const auto components = components_of(path);
+  const auto found = components.empty() ? styles.end() : styles.find(components.front());
+  return found != styles.end() ? found->second : transfer_error;
 }
 
 bool Router::State::answer_again(const Shared& pending) {
@@ -300,17 +312,18 @@ void Router::handle(Request request, Respond respond) {
   pending->route = state_->find(pending->request, pending->parameters, allowed);
   if (pending->route == nullptr) {
     const Request& asked = pending->request;
+    const ErrorStyle style = state_->style_at(asked.path);
     if (allowed.empty()) {
-      return pending->answer(transfer_error(
-          {404, "ClientError.NotFound", fmt::format("there is nothing at {}", asked.path)},
-          asked.request_id, asked.path));
+      return pending->answer(
+          style({404, "ClientError.NotFound", fmt::format("there is nothing at {}", asked.path)},
+                asked.request_id, asked.path));
     }
     if (asked.method == Method::kOptions) return pending->answer(preflight(allowed));
-    return pending->answer(transfer_error({405,
-                                           "ClientError.MethodNotAllowed",
-                                           fmt::format("{} takes {}", asked.path, allowed),
-                                           {{"Allow", allowed}}},
-                                          asked.request_id, asked.path));
+    return pending->answer(style({405,
+                                  "ClientError.MethodNotAllowed",
+                                  fmt::format("{} takes {}", asked.path, allowed),
+                                  {{"Allow", allowed}}},
+                                 asked.request_id, asked.path));
   }
   const bool is_costly = pending->route->work == Work::kSecrets;
   if (is_costly && state_->refused(pending, state_->logins, pending->request.peer)) return;

@@ -130,6 +130,26 @@ TEST_F(RouterTest, AMethodThatThePathDoesNotTakeIsNamedWithThoseItTakes) {
   EXPECT_EQ(header(response, "Allow"), "OPTIONS, GET, HEAD, PUT");
 }
 
+TEST_F(RouterTest, WhatIsNotThereAnswersAsItsNeighboursDo) {
+  std::vector<Route> all = routes();
+  const auto nothing = [](const Call&) { return text(""); };
+  for (const char* path : {"/v1/jobs", "/v1/sites"})
+    all.push_back({Method::kGet, path, "", Work::kDatabase, job_error, "", nothing});
+  all.push_back({Method::kGet, "/v2/a", "", Work::kDatabase, timer_error, "", nothing});
+  all.push_back({Method::kGet, "/v2/b", "", Work::kDatabase, job_error, "", nothing});
+  Router router(all, tokens_, {});
+  for (const char* path : {"/v1", "/v1/", "/v1/job", "/v1/jobs/3"}) {
+    const Response response = send(router, Method::kGet, path).get();
+    EXPECT_EQ(response.status, 404u) << path;
+    EXPECT_EQ(response.body, fmt::format(R"({{"detail":"there is nothing at {}"}})", path));
+  }
+  const Response wrong = send(router, Method::kPut, "/v1/jobs").get();
+  EXPECT_EQ(wrong.status, 405u);
+  EXPECT_THAT(wrong.body, HasSubstr(R"({"detail":)"));
+  EXPECT_THAT(send(router, Method::kGet, "/v2/c").get().body, HasSubstr("ClientError.NotFound"))
+      << "its neighbours do not agree";
+}
+
 TEST_F(RouterTest, ABrowserMayAskWhatIsAllowedAndFromAnywhere) {
   const Response response = ask(Method::kOptions, "/task/42", "");
   EXPECT_EQ(response.status, 204u);

@@ -17,31 +17,6 @@ namespace {
 
 namespace json = boost::json;
 
-template <class T>
-bool is_wanted(const std::vector<T>& wanted, const T& value) {
-  return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
-}
-
-// `rows[offset, offset + limit)`, and how many there were.
-template <class T>
-jobs::Listing<T> page_of(std::vector<T> rows, std::size_t limit, std::size_t offset) {
-  jobs::Listing<T> page;
-  page.count = rows.size();
-  const std::size_t first = std::min(offset, rows.size());
-  const std::size_t last = first + std::min(limit, rows.size() - first);
-  page.rows.assign(std::make_move_iterator(rows.begin() + static_cast<std::ptrdiff_t>(first)),
-                   std::make_move_iterator(rows.begin() + static_cast<std::ptrdiff_t>(last)));
-  return page;
-}
-
-Response site_answer(const jobs::Site& site, unsigned status = 200) {
-  return text_answer(api::to_text(api::site_document(site)), status);
-}
-
-Response app_answer(const jobs::App& app, unsigned status = 200) {
-  return text_answer(api::to_text(api::app_document(app)), status);
-}
-
 // ---- sites
 
 Result<Response> list_sites(JobCall& job) {
@@ -53,8 +28,7 @@ Result<Response> list_sites(JobCall& job) {
            (query.refreshed_after &&
             site.last_refresh.value_or(TimePoint::min()) < *query.refreshed_after);
   });
-  return text_answer(
-      api::list_text(page_of(std::move(sites), query.limit, query.offset), api::site_document));
+  return page_answer(std::move(sites), query.paging, api::site_document);
 }
 
 // What a site is told runs as the user of its process, so clients may make one, or tell it where
@@ -101,7 +75,7 @@ Result<Response> create_site(JobCall& job) {
   TRY_ASSIGN(const jobs::Site site,
              job.parts.stores.sites.create(*request.name, path, job.caller().identity,
                                            request.settings.value_or("")));
-  return site_answer(site, 201);
+  return document_answer(api::site_document(site), 201);
 }
 
 Result<jobs::Site> site_of(JobCall& job, SiteRight needed) {
@@ -111,7 +85,7 @@ Result<jobs::Site> site_of(JobCall& job, SiteRight needed) {
 
 Result<Response> show_site(JobCall& job) {
   TRY_ASSIGN(const jobs::Site site, site_of(job, SiteRight::kUse));
-  return site_answer(site);
+  return document_answer(api::site_document(site));
 }
 
 Result<Response> change_site(JobCall& job) {
@@ -134,7 +108,7 @@ Result<Response> change_site(JobCall& job) {
   if (request.settings) {
     TRY_ASSIGN(site, sites.set_settings(site.id, *request.settings));
   }
-  return site_answer(site);
+  return document_answer(api::site_document(site));
 }
 
 Result<Response> remove_site(JobCall& job) {
@@ -163,8 +137,7 @@ Result<Response> list_apps(JobCall& job) {
   std::erase_if(apps, [&](const jobs::App& app) {
     return !is_wanted(query.ids, app.id) || (!query.name.empty() && app.name != query.name);
   });
-  return text_answer(
-      api::list_text(page_of(std::move(apps), query.limit, query.offset), api::app_document));
+  return page_answer(std::move(apps), query.paging, api::app_document);
 }
 
 Result<Response> create_app(JobCall& job) {
@@ -181,7 +154,7 @@ Result<Response> create_app(JobCall& job) {
     }
   }
   TRY_ASSIGN(const jobs::App made, apps.put(app));
-  return app_answer(made, 201);
+  return document_answer(api::app_document(made), 201);
 }
 
 Result<jobs::App> app_of(JobCall& job, SiteRight needed) {
@@ -191,7 +164,7 @@ Result<jobs::App> app_of(JobCall& job, SiteRight needed) {
 
 Result<Response> show_app(JobCall& job) {
   TRY_ASSIGN(const jobs::App app, app_of(job, SiteRight::kUse));
-  return app_answer(app);
+  return document_answer(api::app_document(app));
 }
 
 Result<Response> change_app(JobCall& job) {
@@ -199,7 +172,7 @@ Result<Response> change_app(JobCall& job) {
   TRY_ASSIGN(const json::object document, api::parse_object(job.request().body));
   TRY(api::read_app_change(document, app));
   TRY_ASSIGN(const jobs::App changed, job.parts.stores.apps.put(app));
-  return app_answer(changed);
+  return document_answer(api::app_document(changed));
 }
 
 Result<Response> remove_app(JobCall& job) {

@@ -652,6 +652,8 @@ def launchers(world: World):
     ask(f"POST {batches}", "unknown-mode", token=token, body={**wanted, "job_mode": "fast"}, status=422)
     ask(f"GET {batches}", "ok", query="state=pending_submission&queue=debug", token=token)
     ask(f"GET {batches}", "unknown-state", query="state=lost", token=token, status=422)
+    ask(f"GET {batches}", "by-tag-and-time", query="filter_tags=run:two&start_time_after=2001-01-01&ordering=-end_time",
+        token=token)
     ask(f"GET {batch}", "ok", at, token=token)
     ask(f"GET {batch}", "of-somebody-else", at, token=ben, status=404)
     ask(f"PUT {batch}", "another-state", at, token=token, body={"state": "running"}, status=422)
@@ -659,6 +661,10 @@ def launchers(world: World):
     ask(f"DELETE {batch}", "of-somebody-else", at, token=ben, status=404)
     ask(f"POST {batches}", "least", token=token, body={"site_id": 1}, status=201)
     ask(f"DELETE {batch}", "ok", {"batch_job_id": "2"}, token=token, status=204)
+    ask(f"POST {batches}", "another", token=token, body={"site_id": 1}, status=201)
+    ask(f"PATCH {batches}", "ok", token=token, body=[{"id": 3, "state": "pending_deletion"}])
+    ask(f"PATCH {batches}", "unknown", token=token, body=[{"id": 77, "state": "pending_deletion"}], status=404)
+    ask(f"PATCH {batches}", "another-state", token=token, body=[{"id": 3, "state": "queued"}], status=422)
 
 
 def end_of_jobs(world: World):
