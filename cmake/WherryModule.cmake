@@ -9,6 +9,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # gcc 12 sees uninitialized members in std::variants that are moved at -O2 (GCC bug 105562 and its
   # kin); the sanitizer builds and clang watch for the real thing.
   target_compile_options(wherry_flags INTERFACE -Wno-maybe-uninitialized)
+  if(CMAKE_UNITY_BUILD)
+    # What a unity build includes are no headers, so their types may use unnamed namespaces.
+    target_compile_options(wherry_flags INTERFACE -Wno-subobject-linkage)
+  endif()
 endif()
 if(WHERRY_SANITIZE)
   # No vptr check: it needs the type information of SOCI's classes, which its libraries do not export.
@@ -33,7 +37,8 @@ endif()
 
 # wherry_module(NAME SOURCES a.cc ... HEADERS a.h ... [DEPENDS module ...] [LIBRARIES lib ...]
 #               [PRIVATE_LIBRARIES lib ...] [TESTS a_test.cc ...] [TEST_LIBRARIES lib ...])
-# makes the library wherry_NAME (wherry::NAME) and, from TESTS, the test binary wherry_NAME_test.
+# makes the library wherry_NAME (wherry::NAME) and, from TESTS, the test binary wherry_NAME_test, whose
+# suites are tests of CTest: NAME.SUITE.
 function(wherry_module name)
   cmake_parse_arguments(M "" "" "SOURCES;HEADERS;DEPENDS;LIBRARIES;PRIVATE_LIBRARIES;TESTS;TEST_LIBRARIES" ${ARGN})
   set(target wherry_${name})
@@ -46,7 +51,11 @@ function(wherry_module name)
   if(WHERRY_TESTS AND M_TESTS)
     add_executable(${target}_test ${M_TESTS})
     target_link_libraries(${target}_test PRIVATE ${target} ${M_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${target}_test DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}.
-      PROPERTIES TIMEOUT 300)
+    set(suites ${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake)
+    file(GENERATE OUTPUT ${suites} CONTENT "set(module ${name})
+set(binary \"$<TARGET_FILE:${target}_test>\")
+include(\"${PROJECT_SOURCE_DIR}/cmake/TestSuites.cmake\")
+")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${suites})
   endif()
 endfunction()
