@@ -203,10 +203,11 @@ void JobHistory::process() {
 
 void JobHistory::begin_runs() {
   if (!has_jobs({JobState::kPreprocessed, JobState::kRestartReady})) return process();
-  take_jobs();
+  start_jobs();
 }
 
-void JobHistory::take_jobs() {
+// Answers which launcher it is.
+std::size_t JobHistory::take_jobs() {
   const auto session =
       stores().sessions.open(world_.job_site.site().id, std::nullopt, "a launcher").value();
   jobs::Acquire what;
@@ -224,14 +225,22 @@ void JobHistory::take_jobs() {
     launcher.taken.push_back(one.job.id);
   }
   tell("a launcher takes {} jobs", launcher.taken.size());
+  launchers_.push_back(std::move(launcher));
+  return launchers_.size() - 1;
+}
+
+void JobHistory::start_jobs() {
+  const std::size_t number = take_jobs();
+  // Before it has started them, another one comes, and dies.
+  if (chance(25)) launchers_[take_jobs()].is_dead = true;
+  Launcher& launcher = launchers_[number];
   launcher.is_dead = chance(15);
   if (!launcher.is_dead) {
-    const auto lost = stores().sessions.started(session.id, launcher.taken).value();
+    const auto lost = stores().sessions.started(launcher.session, launcher.taken).value();
     if (!lost.empty()) checks_.fail("job {} was taken from a live launcher", lost.front());
     launcher.is_dead = chance(15);
   }
-  if (launcher.is_dead) tell("  and dies");
-  launchers_.push_back(std::move(launcher));
+  if (launcher.is_dead) tell("  and the first dies");
 }
 
 void JobHistory::end_runs(Runs how) {
@@ -378,7 +387,7 @@ void JobHistory::come_to_rest() {
     end_runs(Runs::kWell);
     if (job_checks_.is_at_rest()) break;
     expire();
-    take_jobs();
+    start_jobs();
   }
   world_.job_site.clean_up().value();
   tell_ends();

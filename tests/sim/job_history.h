@@ -58,7 +58,8 @@ class JobHistory {
   void note_struck(const tasks::Task& task);
   void process();
   void begin_runs();
-  void take_jobs();
+  std::size_t take_jobs();
+  void start_jobs();
   void end_runs(Runs how);
   jobs::RunEnd end_run(jobs::JobId job, Runs how);
   void expire();
