@@ -53,7 +53,7 @@ class FileRows(Bench):
             "cp -r + sync -f": contender(lambda target: ["cp", "-r", f"{source}/.", target], True),
             "rclone copy": contender(lambda target: ["rclone", "copy", "--transfers", "8", source, target], False),
             "rsync -a": contender(lambda target: ["rsync", "-a", f"{source}/", f"{target}/"], False),
-        })
+        }, at_least=5)
         for peer, limit in bars:
             self.time_bar(name, results, "wherry transfer", peer, limit, False)
 
@@ -77,9 +77,7 @@ class FileRows(Bench):
         def rclone() -> Usage:
             return run(["rclone", "copyto", source, self.fresh("target") / "file"])
 
-        repeat, self.arguments.repeat = self.arguments.repeat, max(11, self.arguments.repeat)
-        results = self.rotate({"wherry transfer, one file": ours, "rclone copyto": rclone})
-        self.arguments.repeat = repeat
+        results = self.rotate({"wherry transfer, one file": ours, "rclone copyto": rclone}, at_least=11)
         median = statistics.median(usage.seconds for usage in results["wherry transfer, one file"])
         self.value_bar("one 16 KiB file, whole command", median * 1000, 40, "ms")
         self.time_bar("one 16 KiB file", results, "wherry transfer, one file", "rclone copyto", 0.3, True)
@@ -181,7 +179,7 @@ class FileRows(Bench):
         """In turns with passes that find nothing."""
         changes = max(2, round(5122 * self.arguments.files / REFERENCE_FILES))
         nothing, times = [], []
-        for seed in range(self.arguments.repeat):
+        for seed in range(max(7, self.arguments.repeat)):
             nothing.append(wherry.run("sync", "run", "tree").seconds)
             self.make_tree(tree, "--change", changes, "--seed", 100 + seed)
             whole = wherry.run("sync", "run", "tree").seconds

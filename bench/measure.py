@@ -143,17 +143,17 @@ class Bench:
     def make_tree(self, root: pathlib.Path, *words) -> None:
         run([self.build / "bench" / "wherry_make_tree", *words, root])
 
-    def turns(self, contenders: dict[str, Callable]) -> dict[str, list]:
+    def turns(self, contenders: dict[str, Callable], at_least: int = 1) -> dict[str, list]:
         """What each contender answers in --repeat rounds; who begins changes from round to round."""
         results: dict[str, list] = {name: [] for name in contenders}
         names = list(contenders)
-        for round_number in range(self.arguments.repeat):
+        for round_number in range(max(at_least, self.arguments.repeat)):
             for name in names[round_number % len(names):] + names[:round_number % len(names)]:
                 results[name].append(contenders[name]())
         return results
 
-    def rotate(self, contenders: dict[str, Callable[[], Usage]]) -> dict[str, list[Usage]]:
-        results = self.turns(contenders)
+    def rotate(self, contenders: dict[str, Callable[[], Usage]], at_least: int = 1) -> dict[str, list[Usage]]:
+        results = self.turns(contenders, at_least)
         for name, usages in results.items():
             seconds = sorted(usage.seconds for usage in usages)
             self.note(f"  {name:44} median {statistics.median(seconds):8.3f} s "
