@@ -139,7 +139,7 @@ class Bench {
         *database_,
         system_clock(),
         system_random(),
-        [](const std::string&, const SiteSettings&) -> Scheduler* { return nullptr; },
+        [](const std::string&, const SiteSettings&) -> schedulers::Scheduler* { return nullptr; },
         "true",
         {}});
     pool_.submit([this] { run_site(*parts_, site_.id, stop_.get_token()).value(); });

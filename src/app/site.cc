@@ -8,45 +8,45 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "jobs/scheduler.h"
 #include "jobs/site_process.h"
 #include "jobs/site_removal.h"
 #include "jobs/site_settings.h"
+#include "schedulers/scheduler.h"
 
 namespace wherry::app {
 namespace {
 
 // The schedulers that settings have named so far. Safe for concurrent calls.
-class Schedulers {
+class KnownSchedulers {
  public:
-  jobs::Scheduler* find(const std::string& name, const jobs::SiteSettings& settings) {
+  schedulers::Scheduler* find(const std::string& name, const jobs::SiteSettings& settings) {
     if (name != "slurm") return nullptr;
     const std::lock_guard lock(mutex_);
     auto& scheduler = known_[settings.launcher.submit_arguments];
     if (!scheduler) {
-      jobs::SlurmOptions options;
+      schedulers::SlurmOptions options;
       options.submit_arguments = settings.launcher.submit_arguments;
-      scheduler = jobs::open_slurm(options);
+      scheduler = schedulers::open_slurm(options);
     }
     return scheduler.get();
   }
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<jobs::Scheduler>> known_;
+  std::map<std::string, std::unique_ptr<schedulers::Scheduler>> known_;
 };
 
 }  // namespace
 
 Result<void> run_site(Wherry& wherry, const SiteRun& run, std::stop_token stop) {
-  Schedulers schedulers;
+  KnownSchedulers known;
   const jobs::SiteProcessParts parts{
       [&wherry](const std::string& name) { return wherry.service_of(name); },
       wherry.database(),
       system_clock(),
       system_random(),
-      [&schedulers](const std::string& name, const jobs::SiteSettings& settings) {
-        return schedulers.find(name, settings);
+      [&known](const std::string& name, const jobs::SiteSettings& settings) {
+        return known.find(name, settings);
       },
       run.launcher_command,
       run.on_note};

@@ -11,8 +11,8 @@
 #include "cli/job_options.h"
 #include "cli/site_selector.h"
 #include "jobs/launcher.h"
-#include "jobs/scheduler.h"
 #include "jobs/site_settings.h"
+#include "schedulers/scheduler.h"
 
 namespace wherry::cli {
 namespace {
@@ -205,8 +205,9 @@ Result<void> take_allocation(app::Wherry& wherry, jobs::BatchJobId id,
   TRY_ASSIGN(const BatchJob batch_job, wherry.jobs().batch_jobs.get(id));
   if (batch_job.site != options.site)
     return make_error(Code::kInvalid, "batch job {} is one of another site", id);
-  TRY_ASSIGN(const jobs::Allocation allocation,
-             outside_of.empty() ? jobs::slurm_allocation() : jobs::slurm_allocation(outside_of));
+  TRY_ASSIGN(const schedulers::Allocation allocation,
+             outside_of.empty() ? schedulers::slurm_allocation()
+                                : schedulers::slurm_allocation(outside_of));
   options.outside_of = outside_of;
   options.batch_job = id;
   options.mode = batch_job.job_mode;
@@ -216,7 +217,7 @@ Result<void> take_allocation(app::Wherry& wherry, jobs::BatchJobId id,
     options.nodes.push_back({name, allocation.processors_per_node});
   // Asked again what it is only when something has failed: then the nodes may be gone.
   options.has_nodes = [id = batch_job.scheduler_id] {
-    const auto still = jobs::slurm_allocation(id);
+    const auto still = schedulers::slurm_allocation(id);
     return still.has_value() || still.error().code != Code::kConflict;
   };
   return {};

@@ -5,7 +5,7 @@
 
 #include <climits>
 
-#include "jobs/app_command.h"
+#include "base/text.h"
 
 namespace wherry::cli {
 
@@ -25,9 +25,9 @@ Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std:
 std::string shell_command(const Invocation& invocation) {
   std::string line = "env";
   for (const auto& [name, value] : invocation.environment)
-    line += " " + name + "=" + jobs::shell_quote(value);
-  line += " " + jobs::shell_quote(invocation.program);
-  for (const std::string& word : invocation.words) line += " " + jobs::shell_quote(word);
+    line += " " + name + "=" + shell_quote(value);
+  line += " " + shell_quote(invocation.program);
+  for (const std::string& word : invocation.words) line += " " + shell_quote(word);
   return line;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/options.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "jobs/app_file.h"
 
 namespace wherry::jobs {
@@ -203,18 +204,6 @@ Result<std::string> job_script(const App& app, const Job& job) {
   script += command;
   if (!script.ends_with('\n')) script += '\n';
   return script;
-}
-
-std::string shell_quote(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '\'';
 }
 
 }  // namespace wherry::jobs

@@ -22,7 +22,4 @@ Result<std::string> job_script(const App& app, const Job& job);
 // Only the check of the parameters, for jobs that are created.
 Result<void> check_parameters(const App& app, const TextMap& parameters);
 
-// `text` as one word of sh.
-std::string shell_quote(std::string_view text);
-
 }  // namespace wherry::jobs

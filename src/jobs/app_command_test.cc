@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "base/scratch_directory.h"
+#include "base/text.h"
 
 namespace wherry::jobs {
 namespace {

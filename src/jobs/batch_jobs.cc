@@ -6,13 +6,17 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/process.h"
-#include "jobs/app_command.h"
+#include "base/text.h"
 #include "jobs/session_store.h"
 #include "jobs/site_process.h"
 #include "tasks/claim.h"
 
 namespace wherry::jobs {
 namespace {
+
+using schedulers::BatchScript;
+using schedulers::Scheduler;
+using schedulers::SchedulerState;
 
 // What the scheduler calls a batch job. Of all sites and state directories of one user, and of all
 // times, one alone.
@@ -93,7 +97,17 @@ class Follower {
   Result<std::string> submit(const BatchJob& batch_job) {
     const std::string directory = site_.path + "/log";
     TRY(make_directories(directory, 0777));
-    return scheduler_.submit(batch_job, name_of(site_, batch_job), script_of(batch_job), directory);
+    BatchScript wanted;
+    wanted.name = name_of(site_, batch_job);
+    wanted.script = script_of(batch_job);
+    wanted.directory = directory;
+    wanted.output_file = schedulers::without_patterns(directory) + "/launcher-%j.out";
+    wanted.num_nodes = batch_job.num_nodes;
+    wanted.walltime = std::chrono::minutes(batch_job.wall_time_min);
+    wanted.queue = batch_job.queue;
+    wanted.project = batch_job.project;
+    wanted.options = batch_job.optional_params;
+    return scheduler_.submit(wanted);
   }
 
   // What the site's process, and a node that must not open its database, know each other by.

@@ -12,6 +12,10 @@
 namespace wherry::jobs {
 namespace {
 
+using schedulers::BatchScript;
+using schedulers::Scheduler;
+using schedulers::SchedulerState;
+
 class MemoryScheduler : public Scheduler {
  public:
   struct Entry {
@@ -20,11 +24,10 @@ class MemoryScheduler : public Scheduler {
     SchedulerState state;
   };
 
-  Result<std::string> submit(const BatchJob&, std::string_view name, std::string_view script,
-                             std::string_view) override {
+  Result<std::string> submit(const BatchScript& script) override {
     if (trouble) return *trouble;
     const std::string id = std::to_string(100 + entries.size());
-    entries[id] = {std::string(name), std::string(script), {}};
+    entries[id] = {script.name, script.script, {}};
     entries[id].state.scheduler_id = id;
     if (is_mute) return make_error(Code::kUnavailable, "no answer in time");
     return id;

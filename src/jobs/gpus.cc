@@ -10,7 +10,7 @@
 #include <map>
 
 #include "base/file.h"
-#include "jobs/app_command.h"
+#include "base/text.h"
 
 namespace wherry::jobs {
 namespace {

@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/database.h"
 #include "base/random.h"
-#include "jobs/scheduler.h"
 #include "jobs/stager.h"
 #include "jobs/types.h"
+#include "schedulers/scheduler.h"
 #include "tasks/transfer_service.h"
 
 namespace wherry::jobs {
@@ -26,7 +26,8 @@ struct SiteProcessParts {
   Clock& clock;
   Random& random;
   // By its name in the settings; null: there is none of that name.
-  std::function<Scheduler*(const std::string& name, const SiteSettings& settings)> scheduler_of;
+  std::function<schedulers::Scheduler*(const std::string& name, const SiteSettings& settings)>
+      scheduler_of;
   std::string launcher_command;  // what a batch script runs: "wherry queue launch", shell-quoted
   // Told of what a person may want to know, one line each, from any thread. May be empty.
   std::function<void(std::string_view line)> on_note = {};

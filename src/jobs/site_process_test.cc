@@ -34,20 +34,21 @@ class RunSiteTest : public SiteFixture {
   ~RunSiteTest() override { stop_.request_stop(); }
 
   SiteProcessParts parts() {
-    return {[this](const std::string& name) -> Result<tasks::TransferService*> {
-              if (failing_services_-- > 0)
-                return make_error(Code::kUnavailable, "service '{}' is away", name);
-              return live_.get();
-            },
-            *live_database_,
-            system_clock(),
-            system_random(),
-            [](const std::string&, const SiteSettings&) -> Scheduler* { return nullptr; },
-            "true",
-            [this](std::string_view line) {
-              const std::lock_guard lock(mutex_);
-              notes_.emplace_back(line);
-            }};
+    return {
+        [this](const std::string& name) -> Result<tasks::TransferService*> {
+          if (failing_services_-- > 0)
+            return make_error(Code::kUnavailable, "service '{}' is away", name);
+          return live_.get();
+        },
+        *live_database_,
+        system_clock(),
+        system_random(),
+        [](const std::string&, const SiteSettings&) -> schedulers::Scheduler* { return nullptr; },
+        "true",
+        [this](std::string_view line) {
+          const std::lock_guard lock(mutex_);
+          notes_.emplace_back(line);
+        }};
   }
   // Runs a process of the site until `stop`.
   void run(std::stop_token stop) {
@@ -172,7 +173,7 @@ TEST_F(TakeOverTest, ASilentProcessOnAnotherHostLosesTheSiteAfterAMinute) {
       *database_,
       clock,
       random_,
-      [](const std::string&, const SiteSettings&) -> Scheduler* { return nullptr; },
+      [](const std::string&, const SiteSettings&) -> schedulers::Scheduler* { return nullptr; },
       "true",
       [&](std::string_view line) {
         if (line.find("taken over") == std::string_view::npos) return;

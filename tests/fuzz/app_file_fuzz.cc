@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "jobs/app_command.h"
 #include "jobs/app_file.h"
 

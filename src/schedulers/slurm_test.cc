@@ -8,9 +8,9 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/scratch_directory.h"
-#include "jobs/scheduler.h"
+#include "schedulers/scheduler.h"
 
-namespace wherry::jobs {
+namespace wherry::schedulers {
 namespace {
 
 using Phase = SchedulerState::Phase;
@@ -30,6 +30,14 @@ class SlurmTest : public testing::Test {
   std::string input_of(const std::string& name) {
     return read_file(scratch_.file(name + ".input"), 1 << 16).value_or("");
   }
+  static BatchScript plain() {
+    BatchScript script;
+    script.name = "n";
+    script.script = "#!/bin/sh\n";
+    script.directory = "/";
+    script.output_file = "/out";
+    return script;
+  }
   std::unique_ptr<Scheduler> slurm(const std::string& submit_arguments = "") {
     return open_slurm({.submit_arguments = submit_arguments, .bin_directory = scratch_.path()});
   }
@@ -37,17 +45,19 @@ class SlurmTest : public testing::Test {
   ScratchDirectory scratch_;
 };
 
-TEST_F(SlurmTest, SubmitsTheScriptWithWhatTheBatchJobAsksFor) {
+TEST_F(SlurmTest, SubmitsTheScriptWithWhatItAsksFor) {
   install("sbatch", "echo '4711;cluster'");
-  BatchJob batch_job;
-  batch_job.num_nodes = 3;
-  batch_job.wall_time_min = 90;
-  batch_job.queue = "debug";
-  batch_job.project = "physics";
-  batch_job.optional_params = {{"constraint", "knl&quad"}, {"reboot", ""}, {"L", "scratch"}};
-  const auto id =
-      slurm("--gres=gpu:4\n\n#SBATCH --mail-type=END\n")
-          ->submit(batch_job, "wherry-1-2", "#!/bin/sh\nexec wherry queue launch\n", "/site 1/50%");
+  BatchScript script = plain();
+  script.name = "wherry-1-2";
+  script.script = "#!/bin/sh\nexec wherry queue launch\n";
+  script.directory = "/site 1/50%";
+  script.output_file = without_patterns(script.directory) + "/launcher-%j.out";
+  script.num_nodes = 3;
+  script.walltime = std::chrono::minutes(90);
+  script.queue = "debug";
+  script.project = "physics";
+  script.options = {{"constraint", "knl&quad"}, {"reboot", ""}, {"L", "scratch"}};
+  const auto id = slurm("--gres=gpu:4\n\n#SBATCH --mail-type=END\n")->submit(script);
   ASSERT_TRUE(id) << id.error().message;
   EXPECT_EQ(*id, "4711");
   EXPECT_EQ(words_of("sbatch"),
@@ -60,32 +70,47 @@ TEST_F(SlurmTest, SubmitsTheScriptWithWhatTheBatchJobAsksFor) {
 
 TEST_F(SlurmTest, WhoAsksForPartsOfNodesGetsThem) {
   install("sbatch", "echo 1");
-  BatchJob batch_job;
-  ASSERT_TRUE(slurm("--cpus-per-task=2")->submit(batch_job, "n", "#!/bin/sh\n", "/"));
+  BatchScript script = plain();
+  ASSERT_TRUE(slurm("--cpus-per-task=2")->submit(script));
   EXPECT_EQ(words_of("sbatch").find("--exclusive"), std::string::npos);
-  batch_job.optional_params = {{"ntasks", "4"}};
-  ASSERT_TRUE(slurm()->submit(batch_job, "n", "#!/bin/sh\n", "/"));
+  script.options = {{"ntasks", "4"}};
+  ASSERT_TRUE(slurm()->submit(script));
   EXPECT_EQ(words_of("sbatch").find("--exclusive"), std::string::npos);
+  script = plain();
+  script.nodes = BatchScript::Nodes::kShared;
+  ASSERT_TRUE(slurm()->submit(script));
+  EXPECT_EQ(words_of("sbatch").find("--exclusive"), std::string::npos);
+}
+
+TEST_F(SlurmTest, TimeIsAskedForInWholeMinutesAndOutputsCanBeApart) {
+  install("sbatch", "echo 1");
+  BatchScript script = plain();
+  script.walltime = std::chrono::seconds(61);
+  script.error_file = "/err";
+  ASSERT_TRUE(slurm()->submit(script));
+  EXPECT_NE(words_of("sbatch").find("--time=2\n"), std::string::npos);
+  EXPECT_NE(words_of("sbatch").find("--output=/out\n"), std::string::npos);
+  EXPECT_NE(words_of("sbatch").find("--error=/err\n"), std::string::npos);
 }
 
 TEST_F(SlurmTest, ARefusalIsToldInSlurmsWords) {
   install("sbatch",
           "echo 'sbatch: error: invalid partition specified: nope\nsbatch: error: Batch job "
           "submission failed: Invalid partition name specified' >&2; exit 1");
-  const auto refused = slurm()->submit({}, "n", "#!/bin/sh\n", "/");
+  const auto refused = slurm()->submit(plain());
   EXPECT_EQ(refused.error().code, Code::kInvalid);
   EXPECT_NE(refused.error().message.find("Invalid partition name"), std::string::npos);
   install("sbatch", "echo 'sbatch: error: Access/permission denied' >&2; exit 1");
-  EXPECT_EQ(slurm()->submit({}, "n", "#!/bin/sh\n", "/").error().code, Code::kDenied);
+  EXPECT_EQ(slurm()->submit(plain()).error().code, Code::kDenied);
   install("sbatch", "echo 'Submitted batch job'");
-  EXPECT_EQ(slurm()->submit({}, "n", "#!/bin/sh\n", "/").error().code, Code::kInvalid);
+  EXPECT_EQ(slurm()->submit(plain()).error().code, Code::kInvalid);
 }
 
 TEST_F(SlurmTest, AnOptionThatIsNoneIsRefusedBeforeSbatchSeesIt) {
   install("sbatch", "echo 1");
-  BatchJob batch_job;
-  batch_job.optional_params = {{"-x --wrap", "rm"}};
-  EXPECT_EQ(slurm()->submit(batch_job, "n", "#!/bin/sh\n", "/").error().code, Code::kInvalid);
+  BatchScript script = plain();
+  script.options = {{"-x --wrap", "rm"}};
+  EXPECT_EQ(slurm()->submit(script).error().code, Code::kInvalid);
   EXPECT_EQ(words_of("sbatch"), "");
 }
 
@@ -97,7 +122,7 @@ TEST_F(SlurmTest, AControllerThatIsAwayIsTriedLater) {
   install("sbatch", away);
   const std::vector<std::string> ids = {"1"};
   for (const Error& error : {slurm()->states(ids).error(), slurm()->find("n").error(),
-                             slurm()->submit({}, "n", "#!/bin/sh\n", "/").error()}) {
+                             slurm()->submit(plain()).error()}) {
     EXPECT_EQ(error.code, Code::kUnavailable) << error.message;
     EXPECT_EQ(error.retry, Retry::kLater);
   }
@@ -221,4 +246,4 @@ TEST_F(AllocationTest, OutsideOfOneSaysSo) {
 }
 
 }  // namespace
-}  // namespace wherry::jobs
+}  // namespace wherry::schedulers

@@ -8,9 +8,9 @@
 
 #include "base/child_process.h"
 #include "base/path.h"
-#include "jobs/scheduler.h"
+#include "schedulers/scheduler.h"
 
-namespace wherry::jobs {
+namespace wherry::schedulers {
 namespace {
 
 // A controller under load answers late; sbatch itself waits for a minute at most.
@@ -105,11 +105,11 @@ bool is_option_name(std::string_view name) {
                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
 }
 
-// A launcher has its nodes for itself, unless somebody asks for parts of them.
-bool asks_for_parts(const BatchJob& batch_job, std::string_view submit_arguments) {
+// Whole nodes are not insisted on when somebody says which part of them is wanted.
+bool asks_for_parts(const BatchScript& script, std::string_view submit_arguments) {
   for (const std::string_view name :
        {"exclusive", "oversubscribe", "ntasks", "ntasks-per-node", "cpus-per-task"}) {
-    if (batch_job.optional_params.find(name) != batch_job.optional_params.end()) return true;
+    if (script.options.find(name) != script.options.end()) return true;
     if (submit_arguments.find(fmt::format("--{}", name)) != submit_arguments.npos) return true;
   }
   return false;
@@ -132,11 +132,10 @@ class Slurm : public Scheduler {
  public:
   explicit Slurm(const SlurmOptions& options) : options_(options) {}
 
-  Result<std::string> submit(const BatchJob& batch_job, std::string_view name,
-                             std::string_view script, std::string_view directory) override {
-    TRY_ASSIGN(std::vector<std::string> words, submission(batch_job, name, directory));
+  Result<std::string> submit(const BatchScript& script) override {
+    TRY_ASSIGN(std::vector<std::string> words, submission(script));
     TRY_ASSIGN(const CommandOutput output,
-               run(std::move(words), with_arguments(script, options_.submit_arguments)));
+               run(std::move(words), with_arguments(script.script, options_.submit_arguments)));
     if (output.exit_code != 0) return refusal("sbatch", output);
     // "NUMBER" or "NUMBER;CLUSTER"
     const std::string_view id = split(without_blanks(output.output), ';').front();
@@ -179,24 +178,24 @@ class Slurm : public Scheduler {
   }
 
  private:
-  Result<std::vector<std::string>> submission(const BatchJob& batch_job, std::string_view name,
-                                              std::string_view directory) const {
-    // A % begins a pattern in the name of the output.
-    std::string output(directory);
-    for (std::size_t at = 0; (at = output.find('%', at)) != output.npos; at += 2)
-      output.insert(at, 1, '%');
+  Result<std::vector<std::string>> submission(const BatchScript& script) const {
     std::vector<std::string> words = {"sbatch", "--parsable",
-                                      // One allocation is one launcher: Wherry itself repeats.
-                                      "--no-requeue", fmt::format("--job-name={}", name),
-                                      fmt::format("--chdir={}", directory),
-                                      fmt::format("--output={}/launcher-%j.out", output),
-                                      fmt::format("--nodes={}", batch_job.num_nodes)};
-    if (batch_job.wall_time_min > 0)
-      words.push_back(fmt::format("--time={}", batch_job.wall_time_min));
-    if (!batch_job.queue.empty()) words.push_back("--partition=" + batch_job.queue);
-    if (!batch_job.project.empty()) words.push_back("--account=" + batch_job.project);
-    if (!asks_for_parts(batch_job, options_.submit_arguments)) words.emplace_back("--exclusive");
-    for (const auto& [option, value] : batch_job.optional_params) {
+                                      // One allocation is one run: Wherry itself repeats.
+                                      "--no-requeue", fmt::format("--job-name={}", script.name),
+                                      fmt::format("--chdir={}", script.directory),
+                                      fmt::format("--output={}", script.output_file),
+                                      fmt::format("--nodes={}", script.num_nodes)};
+    if (!script.error_file.empty()) words.push_back("--error=" + script.error_file);
+    if (script.walltime > Duration(0)) {
+      words.push_back(fmt::format(
+          "--time={}", std::chrono::ceil<std::chrono::minutes>(script.walltime).count()));
+    }
+    if (!script.queue.empty()) words.push_back("--partition=" + script.queue);
+    if (!script.project.empty()) words.push_back("--account=" + script.project);
+    if (script.nodes == BatchScript::Nodes::kWhole &&
+        !asks_for_parts(script, options_.submit_arguments))
+      words.emplace_back("--exclusive");
+    for (const auto& [option, value] : script.options) {
       if (!is_option_name(option))
         return make_error(Code::kInvalid, "'{}' is no option of sbatch", escape_bytes(option));
       const std::string dashed = (option.size() == 1 ? "-" : "--") + option;
@@ -278,6 +277,13 @@ Result<std::vector<std::string>> names_of(const std::string& nodes) {
 
 }  // namespace
 
+std::string without_patterns(std::string_view path) {
+  std::string escaped(path);
+  for (std::size_t at = 0; (at = escaped.find('%', at)) != escaped.npos; at += 2)
+    escaped.insert(at, 1, '%');
+  return escaped;
+}
+
 std::unique_ptr<Scheduler> open_slurm(const SlurmOptions& options) {
   return std::make_unique<Slurm>(options);
 }
@@ -316,4 +322,4 @@ Result<Allocation> slurm_allocation(const std::string& id) {
   return allocation;
 }
 
-}  // namespace wherry::jobs
+}  // namespace wherry::schedulers

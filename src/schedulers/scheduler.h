@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch schedulers of clusters, as far as launchers need them: submit a script, ask what became of
-// it, cancel it.
+// Batch schedulers of clusters, as far as launchers and flows need them: submit a script, ask what
+// became of it, cancel it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,9 +13,29 @@
 
 #include "base/result.h"
 #include "base/types.h"
-#include "jobs/types.h"
 
-namespace wherry::jobs {
+namespace wherry::schedulers {
+
+// A script, and the allocation that is wanted for it.
+struct BatchScript {
+  // How find() knows it again after a crash between submission and record: of all times, one alone.
+  std::string name;
+  std::string script;     // run on the first node, in `directory`
+  std::string directory;  // absolute
+  // What it writes; in both, `%` begins a pattern of the scheduler (%j: its id, %%: a `%`).
+  std::string output_file;
+  std::string error_file = {};  // empty: with its output
+  int num_nodes = 1;
+  // Of whoever runs processes on them as it sees fit, unless `options` ask for parts.
+  enum class Nodes { kWhole, kShared } nodes = Nodes::kWhole;
+  Duration walltime{0};  // rounded up to minutes; 0: as the queue has it
+  std::string queue = {};
+  std::string project = {};
+  std::map<std::string, std::string, std::less<>> options = {};  // of the scheduler, without dashes
+};
+
+// `path` for a file of a BatchScript, without patterns.
+std::string without_patterns(std::string_view path);
 
 struct SchedulerState {
   std::string scheduler_id;
@@ -28,11 +49,9 @@ struct SchedulerState {
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  // `script` is what the allocation runs on its first node. The name is how find() knows it again
-  // after a crash between submission and record. Answers the scheduler's id. kInvalid or kDenied:
-  // it refused (its words are in the message); kUnavailable: it does not answer.
-  virtual Result<std::string> submit(const BatchJob& batch_job, std::string_view name,
-                                     std::string_view script, std::string_view directory) = 0;
+  // Answers the scheduler's id. kInvalid or kDenied: it refused (its words are in the message);
+  // kUnavailable: it does not answer, and may have taken it.
+  virtual Result<std::string> submit(const BatchScript& script) = 0;
   virtual Result<std::optional<std::string>> find(std::string_view name) = 0;
   // In one call, in any order; one that the scheduler does not know any more has ended.
   virtual Result<std::vector<SchedulerState>> states(std::span<const std::string> ids) = 0;
@@ -55,4 +74,4 @@ Result<Allocation> slurm_allocation();
 // The same of a job that runs, asked from outside of it; kConflict if it does not run.
 Result<Allocation> slurm_allocation(const std::string& id);
 
-}  // namespace wherry::jobs
+}  // namespace wherry::schedulers
