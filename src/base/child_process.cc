@@ -275,12 +275,28 @@ Result<pid_t> spawn(const ChildCommand& command, const Streams& streams, Group* 
   return failure_of(command, failure);
 }
 
-// Holds nothing if the output is thrown away.
-Result<UniqueFd> open_output(const ChildCommand& command) {
-  if (command.output_file.empty()) return UniqueFd();
-  return open_descriptor(command.output_file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY,
-                         0666);
+// Holds nothing if there is no file.
+Result<UniqueFd> open_output(const std::string& path) {
+  if (path.empty()) return UniqueFd();
+  return open_descriptor(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY, 0666);
 }
+
+// Where a command's output and errors go, held open while it is started.
+struct OutputFiles {
+  UniqueFd output;
+  UniqueFd errors;
+
+  static Result<OutputFiles> open(const ChildCommand& command) {
+    OutputFiles files;
+    TRY_ASSIGN(files.output, open_output(command.output_file));
+    TRY_ASSIGN(files.errors, open_output(command.error_file));
+    return files;
+  }
+  Streams streams(const UniqueFd& nothing) const {
+    const int out = output ? output.get() : nothing.get();
+    return {nothing.get(), out, errors ? errors.get() : out};
+  }
+};
 
 // ---- waiting
 
@@ -371,10 +387,9 @@ Result<std::unique_ptr<Children>> Children::open(std::size_t most) {
 
 Result<ChildId> Children::start(const ChildCommand& command) {
   CHECK(state_->children.size() < state_->most);
-  TRY_ASSIGN(const UniqueFd file, open_output(command));
-  const int output = file ? file.get() : state_->nothing.get();
+  TRY_ASSIGN(const OutputFiles files, OutputFiles::open(command));
   Group* const group = state_->keeper->free_slot();
-  const auto pid = spawn(command, {state_->nothing.get(), output, output}, group);
+  const auto pid = spawn(command, files.streams(state_->nothing), group);
   if (!pid) {
     group->store(0);
     return pid.error();
@@ -478,9 +493,8 @@ Result<CommandOutput> run_command(const ChildCommand& command, const RunOptions&
 
 Result<void> start_detached(const ChildCommand& command) {
   TRY_ASSIGN(const UniqueFd nothing, open_descriptor("/dev/null", O_RDWR));
-  TRY_ASSIGN(const UniqueFd file, open_output(command));
-  const int output = file ? file.get() : nothing.get();
-  TRY(spawn(command, {nothing.get(), output, output}, nullptr, Lives::kDetached));
+  TRY_ASSIGN(const OutputFiles files, OutputFiles::open(command));
+  TRY(spawn(command, files.streams(nothing), nullptr, Lives::kDetached));
   return {};
 }
 

@@ -28,6 +28,8 @@ struct ChildCommand {
   // Standard output and error are appended to it; it is made if it is missing, and a symlink is
   // refused. Empty: thrown away.
   std::string output_file = {};
+  // Of standard error alone, likewise. Empty: it goes where the output goes.
+  std::string error_file = {};
 };
 
 using ChildId = pid_t;
@@ -77,7 +79,7 @@ struct CommandOutput {
   std::string errors;
 };
 
-// Runs a command to its end; `output_file` of it is not used. An exit code other than 0 is no error
+// Runs a command to its end; its files are not used. An exit code other than 0 is no error
 // here. Errors: those of Children::start(); kTimeout and kCancelled, the process group having been
 // killed; kInvalid: it wrote more than the limit.
 Result<CommandOutput> run_command(const ChildCommand& command, const RunOptions& options);

@@ -82,6 +82,20 @@ TEST_F(ChildrenTest, RunInTheirDirectoryWithTheirEnvironmentAndOutput) {
   EXPECT_EQ(text_of(command.output_file), "before\na b in " + command.directory + "\ncomplaint\n");
 }
 
+TEST_F(ChildrenTest, ErrorsCanHaveAFileOfTheirOwn) {
+  ChildCommand command = shell("echo result; echo complaint >&2");
+  command.output_file = scratch_.file("out");
+  command.error_file = scratch_.file("err");
+  CHECK(children_->start(command));
+  wait_for_all(*children_);
+  EXPECT_EQ(text_of(command.output_file), "result\n");
+  EXPECT_EQ(text_of(command.error_file), "complaint\n");
+  command.output_file = "";
+  CHECK(children_->start(command));
+  wait_for_all(*children_);
+  EXPECT_EQ(text_of(command.error_file), "complaint\ncomplaint\n");
+}
+
 TEST_F(ChildrenTest, AVariableOfTheParentIsReplacedNotDoubled) {
   ChildCommand command = shell("env | grep -c ^HOME=; echo $HOME");
   command.environment = {{"HOME", "/nowhere"}};

@@ -114,7 +114,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 class Options::Loader {
  public:
-  explicit Loader(std::span<const OptionDeclaration> declarations) {
+  Loader(std::span<const OptionDeclaration> declarations, std::vector<std::string_view> sections)
+      : section_names_(std::move(sections)) {
     for (const OptionDeclaration& declaration : declarations) {
       const auto number = parse_value(declaration, declaration.default_text);
       CHECK(number);
@@ -134,9 +135,9 @@ class Options::Loader {
       if (text.error().code == Code::kNotFound) return {};
       return std::move(text).error().with_context("read the settings");
     }
-    file_ = path;
+    options_.file_ = path;
     auto document = parse_yaml(text.value());
-    if (!document) return in_file(document.error().message);
+    if (!document) return options_.in_file(document.error());
     if (document->kind == YamlNode::Kind::kNull) return {};
     if (document->kind != YamlNode::Kind::kMap)
       return file_error(*document, "the settings are not of the form 'name: value'");
@@ -173,18 +174,15 @@ class Options::Loader {
     return {};
   }
 
-  // `problem` begins with the line.
-  Error in_file(std::string_view problem) const {
-    return make_error(Code::kInvalid, "settings file '{}', {}", escape_bytes(file_), problem);
-  }
   Error file_error(const YamlNode& node, std::string_view problem) const {
-    return in_file(fmt::format("line {}: {}", node.line, problem));
+    return options_.in_file(make_error(Code::kInvalid, "line {}: {}", node.line, problem));
   }
 
   // A setting that nobody declared, with the one that was probably meant.
   Error unknown(const std::string& name) const {
     std::vector<std::string> names;
     for (const auto& entry : options_.values_) names.push_back(entry.first);
+    names.insert(names.end(), section_names_.begin(), section_names_.end());
     auto meant = nearest(name, names);
     for (const std::string& candidate : names) {
       if (!meant && candidate.ends_with('.' + name)) meant = candidate;
@@ -202,7 +200,9 @@ class Options::Loader {
   Result<void> read_map(const YamlNode& map, const std::string& prefix) {
     for (const YamlNode& entry : map.children) {
       const std::string name = prefix + entry.key;
-      if (entry.kind == YamlNode::Kind::kMap && is_section(name)) {
+      if (std::find(section_names_.begin(), section_names_.end(), name) != section_names_.end()) {
+        options_.sections_.emplace(name, entry);
+      } else if (entry.kind == YamlNode::Kind::kMap && is_section(name)) {
         TRY(read_map(entry, name + '.'));
       } else {
         TRY(read_setting(name, entry));
@@ -222,20 +222,20 @@ class Options::Loader {
       return file_error(node, fmt::format("'{}' is set a second time", name));
     if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kList)
       return file_error(node, fmt::format("'{}' wants one value, not a list or map", name));
-    const std::string origin = fmt::format("file {}, line {}", escape_bytes(file_), node.line);
+    const std::string origin = options_.origin_of(node);
     auto assigned = assign(found->second, node.text, origin);
     if (!assigned) return file_error(node, fmt::format("'{}': {}", name, assigned.error().message));
     return {};
   }
 
   Options options_;
-  std::string file_;
+  std::vector<std::string_view> section_names_;
   std::set<std::string> seen_;
 };
 
 Result<Options> Options::load(std::span<const OptionDeclaration> declarations,
                               const Sources& sources) {
-  Loader loader(declarations);
+  Loader loader(declarations, sources.sections);
   TRY(loader.read_file(sources.file));
   TRY(loader.read_environment(sources.environment));
   TRY(loader.take_overrides(sources.overrides));
@@ -274,10 +274,39 @@ double Options::percent(std::string_view name) const {
   return parse_percent(find(name, OptionKind::kPercent).text).value();
 }
 
+const YamlNode* Options::section(std::string_view name) const {
+  const auto found = sections_.find(name);
+  return found == sections_.end() ? nullptr : &found->second;
+}
+
+Error Options::in_file(const Error& error) const {
+  return make_error(error.code, "settings file '{}', {}", escape_bytes(file_), error.message);
+}
+
+std::string Options::origin_of(const YamlNode& node) const {
+  return fmt::format("file {}, line {}", escape_bytes(file_), node.line);
+}
+
+void Options::show_section(const YamlNode& node, const std::string& name,
+                           std::vector<Shown>& shown) const {
+  if (node.kind == YamlNode::Kind::kMap) {
+    for (const YamlNode& entry : node.children)
+      show_section(entry, fmt::format("{}.{}", name, entry.key), shown);
+    return;
+  }
+  std::string text = node.text;
+  for (const YamlNode& element : node.children) {
+    if (!text.empty()) text += "; ";
+    text += element.text;
+  }
+  shown.push_back({name, text, origin_of(node), ""});
+}
+
 std::vector<Options::Shown> Options::all() const {
   std::vector<Shown> shown;
   for (const auto& [name, value] : values_)
     shown.push_back({name, value.text, value.origin, std::string(value.declaration.doc)});
+  for (const auto& [name, node] : sections_) show_section(node, name, shown);
   return shown;
 }
 

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "base/units.h"  // the readers behind the kinds
+#include "base/yaml.h"
 
 namespace wherry {
 
@@ -51,6 +52,8 @@ class Options {
     std::string file;
     std::function<std::optional<std::string>(std::string_view variable)> environment;
     std::map<std::string, std::string, std::less<>> overrides;
+    // Names at the top of the file that are no settings: whoever owns one reads its map.
+    std::vector<std::string_view> sections = {};
   };
   // The declarations' texts outlive the Options.
   static Result<Options> load(std::span<const OptionDeclaration> declarations,
@@ -64,6 +67,11 @@ class Options {
   bool is_on(std::string_view name) const;
   double percent(std::string_view name) const;  // 50.0 for "50%"
 
+  // What the file has under that name; null: nothing. Errors in it are told by in_file().
+  const YamlNode* section(std::string_view name) const;
+  // "settings file 'F', line 7: ..." of an error of a node of it.
+  Error in_file(const Error& error) const;
+
   struct Shown {
     std::string name;
     std::string value;
@@ -71,6 +79,7 @@ class Options {
                          // "WHERRY_...", "command line"
     std::string doc;
   };
+  // Options, then what the sections hold ("executors.hpc.partition").
   std::vector<Shown> all() const;
 
  private:
@@ -82,7 +91,11 @@ class Options {
   };
   class Loader;
   const Value& find(std::string_view name, OptionKind kind) const;
+  std::string origin_of(const YamlNode& node) const;
+  void show_section(const YamlNode& node, const std::string& name, std::vector<Shown>& shown) const;
   std::map<std::string, Value, std::less<>> values_;
+  std::string file_;
+  std::map<std::string, YamlNode, std::less<>> sections_;
 };
 
 // The candidate closest to `text` by edit distance, if it is close enough to be a likely slip.

@@ -46,6 +46,7 @@ class OptionsTest : public testing::Test {
       return found->second;
     };
     sources.overrides = std::move(overrides);
+    sources.sections = {"machines"};
     return Options::load(kDeclarations, sources);
   }
 
@@ -220,6 +221,32 @@ TEST_F(OptionsTest, ABadVariableOrFlagIsNamed) {
 TEST_F(OptionsTest, ALowerSourceIsCheckedEvenIfAHigherOneWins) {
   durable_write_file(path_, "transfer.workers: none\n", 0600).value();
   EXPECT_FALSE(load_with({{"transfer.workers", "4"}}));
+}
+
+TEST_F(OptionsTest, ASectionIsKeptForWhoOwnsIt) {
+  const auto options =
+      load("log.level: debug\nmachines:\n  big:\n    cores: 8\n    lines: [a, b]\n");
+  ASSERT_TRUE(options) << options.error().message;
+  EXPECT_EQ(options->text("log.level"), "debug");
+  const YamlNode* const machines = options->section("machines");
+  ASSERT_NE(machines, nullptr);
+  const YamlNode* const big = machines->find("big");
+  ASSERT_NE(big, nullptr);
+  EXPECT_EQ(big->line, 3);
+  EXPECT_EQ(options->in_file(big->find("cores")->wrong("too few")).message,
+            fmt::format("settings file '{}', line 4: 'cores': too few", path_));
+  const auto shown = options->all();
+  ASSERT_GE(shown.size(), 2u);
+  EXPECT_EQ(shown[shown.size() - 2].name, "machines.big.cores");
+  EXPECT_EQ(shown[shown.size() - 2].value, "8");
+  EXPECT_EQ(shown[shown.size() - 2].origin, fmt::format("file {}, line 4", path_));
+  EXPECT_EQ(shown.back().value, "a; b");
+  EXPECT_EQ(load("log.level: debug\n")->section("machines"), nullptr);
+}
+
+TEST_F(OptionsTest, ASlipInTheNameOfASectionIsRecognized) {
+  EXPECT_EQ(complaint("machine: {}\n"),
+            "line 1: there is no setting 'machine'; did you mean 'machines'?");
 }
 
 using OptionsDeathTest = OptionsTest;
