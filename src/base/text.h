@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of protocols, files and commands: ASCII, whatever the locale is.
+// Text of protocols and files: ASCII, whatever the locale is.
 #pragma once
 
 #include <string>
@@ -14,19 +14,6 @@ inline std::string lower_case(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
-}
-
-// As one word of sh.
-inline std::string shell_quote(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '\'';
 }
 
 }  // namespace wherry

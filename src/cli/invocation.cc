@@ -5,7 +5,7 @@
 
 #include <climits>
 
-#include "base/text.h"
+#include "base/shell.h"
 
 namespace wherry::cli {
 

@@ -6,7 +6,7 @@
 
 #include "base/options.h"
 #include "base/path.h"
-#include "base/text.h"
+#include "base/shell.h"
 #include "jobs/app_file.h"
 
 namespace wherry::jobs {

@@ -12,7 +12,7 @@
 
 #include "base/random.h"
 #include "base/scratch_directory.h"
-#include "base/text.h"
+#include "base/shell.h"
 
 namespace wherry::jobs {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/process.h"
-#include "base/text.h"
+#include "base/shell.h"
 #include "jobs/session_store.h"
 #include "jobs/site_process.h"
 #include "tasks/claim.h"

@@ -10,7 +10,7 @@
 #include <map>
 
 #include "base/file.h"
-#include "base/text.h"
+#include "base/shell.h"
 
 namespace wherry::jobs {
 namespace {

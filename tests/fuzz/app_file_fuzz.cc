@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "base/text.h"
+#include "base/shell.h"
 #include "jobs/app_command.h"
 #include "jobs/app_file.h"
 
@@ -23,7 +23,7 @@ void run_app(const App& app) {
   const auto script = job_script(app, job);
   CHECK(script);
   // The value stands in its assignment alone, quoted.
-  const std::string quoted = shell_quote(kValue);
+  const std::string quoted = wherry::shell_quote(kValue);
   std::size_t seen = 0;
   for (std::size_t at = script->find(quoted); at != std::string::npos;
        at = script->find(quoted, at + 1))
