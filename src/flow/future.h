@@ -199,7 +199,7 @@ Result<Joined<T>> join(const std::vector<Future<T>>& futures) {
 template <class T>
 Future<internal::Joined<T>> when_all(std::vector<Future<T>> futures) {
   using Values = internal::Joined<T>;
-  if (futures.empty()) return ready_future<Values>(Values());
+  if (futures.empty()) return ready_future<Values>(internal::join<T>({}));
   struct Join {
     std::vector<Future<T>> futures;
     std::atomic<std::size_t> missing;

@@ -32,16 +32,23 @@ bool is_in_trouble(const Task& task) {
   return task.state == TaskState::kActive && !now.empty() && now != "OK" && now != "Queued";
 }
 
-Result<bool> end_if_hopeless(TransferService& service, const Task& task) {
+Result<std::optional<TaskError>> hopeless_trouble(TransferService& service, const Task& task) {
+  const std::optional<TaskError> none;
   // Events stay; a task that is well has got over them (or skipped what they are about).
-  if (!is_in_trouble(task)) return false;
-  const auto events = service.events(task.id, kEventsSeen, 0);
-  if (!events) return unless_away(events.error());
-  const auto found = std::find_if(events->begin(), events->end(),
+  if (!is_in_trouble(task)) return none;
+  TRY_ASSIGN(const auto events, service.events(task.id, kEventsSeen, 0));
+  const auto found = std::find_if(events.begin(), events.end(),
                                   [](const Event& event) { return is_hopeless(event); });
-  if (found == events->end()) return false;
+  if (found == events.end()) return none;
   log_warning("task {} is cancelled, it would only be tried again: {} {}", task.id, found->code,
               found->description);
+  return std::optional<TaskError>({found->code, found->description});
+}
+
+Result<bool> end_if_hopeless(TransferService& service, const Task& task) {
+  const auto trouble = hopeless_trouble(service, task);
+  if (!trouble) return unless_away(trouble.error());
+  if (!*trouble) return false;
   const auto cancelled = service.cancel(task.id);
   if (cancelled || cancelled.error().code == Code::kConflict) return true;
   return unless_away(cancelled.error());

@@ -4,6 +4,7 @@
 // can be confirmed, the bad file set aside, and the rest sent again.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "tasks/transfer_service.h"
@@ -19,6 +20,8 @@ bool is_hopeless(const Event& event);
 // Whether an active task says that it is in trouble now.
 bool is_in_trouble(const Task& task);
 
+// The trouble of an active task that is in some, if its latest events say that it is hopeless.
+Result<std::optional<TaskError>> hopeless_trouble(TransferService& service, const Task& task);
 // Cancels the task if it is in trouble and its latest events are hopeless; answers whether it did.
 // One that has ended meanwhile is fine.
 Result<bool> end_if_hopeless(TransferService& service, const Task& task);

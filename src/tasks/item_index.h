@@ -17,6 +17,8 @@ class ItemIndex {
   // them. The source path of a deletion is empty. Several items may have one source.
   void add(std::string source_path, std::string target_path);
   std::uint64_t size() const { return targets_.size(); }
+  const std::string& source_path(std::uint64_t item) const { return sources_[item]; }
+  const std::string& target_path(std::uint64_t item) const { return targets_[item]; }
 
   // Which item was moved, or has what was moved below it; size() if none.
   std::uint64_t find(const SuccessfulTransfer& row) const;
