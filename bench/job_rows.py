@@ -23,15 +23,7 @@ transfers:
 
 class JobRows(Bench):
     def jobs_bench(self, what: str, program: str = "wherry_jobs_bench") -> dict[str, float]:
-        """What a program of lines "name: NUMBER unit" says of one of its parts."""
-        answer = subprocess.run([self.build / "bench" / program, self.fresh("jobs"), what],
-                                capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
-        self.note(answer.stdout.rstrip())
-        values = {}
-        for line in answer.stdout.splitlines():
-            name, _, value = line.strip().rpartition(": ")
-            values[name] = float(value.split()[0])
-        return values
+        return self.lines_of(program, what)
 
     def row_jobs_create(self) -> None:
         seconds = self.jobs_bench("create")["100,000 jobs created"]

@@ -137,6 +137,17 @@ class Bench:
         directory.mkdir()
         return directory
 
+    def lines_of(self, program: str, what: str) -> dict[str, float]:
+        """What a program of lines "name: NUMBER unit" says of one of its parts."""
+        answer = subprocess.run([self.build / "bench" / program, self.fresh(program), what],
+                                capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        self.note(answer.stdout.rstrip())
+        values = {}
+        for line in answer.stdout.splitlines():
+            name, _, value = line.strip().rpartition(": ")
+            values[name] = float(value.split()[0])
+        return values
+
     def wherry(self) -> Wherry:
         return Wherry(self.binary, self.fresh("state"))
 

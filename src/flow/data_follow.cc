@@ -218,7 +218,7 @@ unsigned DataLoop::follow_removal(Submission& submission, const Task& task) {
 // Ends a task that only repeats what cannot succeed. One that still gets on with others is left
 // alone.
 unsigned DataLoop::look_for_hopeless(Submission& submission, const Task& task) {
-  if (!tasks::is_in_trouble(task)) {
+  if (!tasks::is_in_trouble(task) || task.is_paused) {
     submission.stuck_at.reset();
     return 0;
   }

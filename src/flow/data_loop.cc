@@ -101,9 +101,16 @@ EntryPointer DataLoop::make_entry(std::variant<Transfer, Removal> request) {
 void DataLoop::put(Arrival arrival) {
   {
     const std::lock_guard lock(mutex_);
-    if (!is_closed_) inbox_.push_back(std::move(arrival));
+    if (!is_closed_) {
+      inbox_.push_back(std::move(arrival));
+      came_.notify_all();
+      return;
+    }
   }
-  came_.notify_all();
+  for (const EntryPointer& entry : arrival.entries) {
+    entry->promise.set(
+        make_error(Code::kCancelled, "{}: what it was given to has ended", description_of(*entry)));
+  }
 }
 
 DataTask DataLoop::arrive(std::variant<Transfer, Removal> request) {

@@ -130,4 +130,12 @@ class DataTasks {
   virtual DataTask resubmit_removal(const tasks::SubmissionId& id, const Removal& removal) = 0;
 };
 
+// For chains, where the handle is not needed.
+inline Future<Done> transfer(DataTasks& tasks, const Transfer& transfer) {
+  return tasks.transfer(transfer).future();
+}
+inline Future<Done> remove(DataTasks& tasks, const Removal& removal) {
+  return tasks.remove(removal).future();
+}
+
 }  // namespace wherry::flow
