@@ -94,13 +94,13 @@ unsigned DataLoop::follow_unknown(Submission& submission) {
   return 1;
 }
 
-// Answers the number of requests that it took.
+// Answers the number of requests that it took to watch it; what its end takes, it takes once.
 unsigned DataLoop::follow(Submission& submission, const Task& task) {
   const bool is_changed = !submission.seen || !same_progress(*submission.seen, task);
   submission.seen = task;
   unsigned requests = 0;
   if (!submission.is_transfer()) {
-    requests += follow_removal(submission, task);
+    follow_removal(submission, task);
   } else {
     const std::vector<EntryPointer> entries = submission.entries;
     for (const EntryPointer& entry : entries) {
@@ -124,14 +124,17 @@ unsigned DataLoop::read_fates(Submission& submission, const Task& task, bool& is
     if (!is_shared || !submission.fates->is_told_early()) return 0;
     if (submission.read_at && same_counts(*submission.read_at, task.counts)) return 0;
   }
-  const auto read = submission.fates->read(service(), task);
+  // Of a task of one alone the counters say the rest.
+  const bool is_counted = submission.entries.size() == 1 && task.state == TaskState::kSucceeded;
+  const auto read = is_counted ? submission.fates->read_errors(service(), task)
+                               : submission.fates->read(service(), task);
   is_known = read.has_value();
   if (read) {
     submission.read_at = task.counts;
   } else {
     for (const EntryPointer& entry : submission.entries) entry->trouble = read.error().message;
   }
-  return 2;
+  return task.state == TaskState::kActive ? 2 : 0;
 }
 
 void DataLoop::judge(Submission& submission, const Task& task) {
@@ -192,17 +195,17 @@ void DataLoop::go_again(Submission& submission, std::vector<EntryPointer> entrie
   add_submission({middle, entries.end()});
 }
 
-unsigned DataLoop::follow_removal(Submission& submission, const Task& task) {
+void DataLoop::follow_removal(Submission& submission, const Task& task) {
   const EntryPointer entry = submission.entries.front();
   switch (task.state) {
     case TaskState::kActive:
-      return 0;
+      return;
     case TaskState::kInactive:
       end_entry(entry, waits_for_somebody(*entry, task));
-      return 0;
+      return;
     case TaskState::kSucceeded:
       end_entry(entry, Done{task.id, task.counts.removed, 0});
-      return 0;
+      return;
     case TaskState::kFailed:
       break;
   }
@@ -212,7 +215,6 @@ unsigned DataLoop::follow_removal(Submission& submission, const Task& task) {
   if (!submission.hopeless && rows && !rows->rows.empty())
     error = {rows->rows.front().code, rows->rows.front().details};
   end_entry(entry, trouble_of(*entry, task, error));
-  return 1;
 }
 
 // Ends a task that only repeats what cannot succeed. One that still gets on with others is left

@@ -106,7 +106,7 @@ class DataLoop {
   void look();
   unsigned follow(Submission& submission, const tasks::Task& task);
   unsigned follow_unknown(Submission& submission);
-  unsigned follow_removal(Submission& submission, const tasks::Task& task);
+  void follow_removal(Submission& submission, const tasks::Task& task);
   unsigned read_fates(Submission& submission, const tasks::Task& task, bool& is_known);
   void judge(Submission& submission, const tasks::Task& task);
   static bool may_go_again(const Submission& submission, const DataTask::Entry& entry,

@@ -179,7 +179,7 @@ TEST_F(DataLoopTest, ATaskThatOnlyRepeatsWhatCannotSucceedIsEndedAndTheOthersGoA
   const auto tasks = transfer_files(6);
   const auto all = futures(tasks);
   for (int round = 0; round < 1000; ++round) {
-    clock_.advance(std::min<Duration>(step(), 1s));
+    clock_.advance(std::clamp<Duration>(step(), 1ms, 1s));
     for (const tasks::Task& task : all_tasks()) {
       const bool runs = task.state == tasks::TaskState::kActive &&
                         (task.cancel_requested || !is_bad(task.submission_id));

@@ -40,7 +40,7 @@ enum class OnTimeout { kLeave, kCancel };
 struct Transfer {
   std::string source_endpoint;  // name or id
   std::string target_endpoint;
-  std::string source_path;  // "/" or "~" at the beginning changes nothing: from the endpoint's root
+  std::string source_path;  // from the endpoint's root; "~/a" from its default directory
   std::string target_path;
   bool recursive = false;  // needed for directories
   engine::TransferOptions options;
@@ -95,7 +95,8 @@ class DataTask {
 };
 
 // Safe for concurrent calls. Ends its thread when destroyed; futures that wait then end with
-// kCancelled, and their tasks go on.
+// kCancelled, and their tasks go on. That thread completes the futures: what is chained to them
+// must not block it for long, nor destroy the DataTasks.
 class DataTasks {
  public:
   struct Parts {
@@ -104,8 +105,8 @@ class DataTasks {
     Random& random;
     std::string owner;
     // Keeps the id of a submission for the keys of what it carries, in that order, before it is
-    // sent; durable when it returns. Its error fails the futures, and nothing is sent. May be
-    // empty.
+    // sent; durable when it returns. Its error fails the futures, and nothing is sent. What was
+    // held back by others in its task goes again without them, under another id. May be empty.
     std::function<Result<void>(const tasks::SubmissionId&, const std::vector<std::string>& keys)>
         record;
   };

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -76,7 +77,8 @@ class FlowFixture : public testing::Test {
     const auto is_ready = [](const auto& future) { return future.is_ready(); };
     while (!std::all_of(futures.begin(), futures.end(), is_ready)) {
       ASSERT_LT(clock_.monotonic(), end) << "a future is not ready";
-      clock_.advance(std::min<Duration>(step(), std::chrono::milliseconds(100)));
+      clock_.advance(std::clamp<Duration>(step(), std::chrono::milliseconds(1),
+                                          std::chrono::milliseconds(100)));
       if (runs_tasks_) run_tasks();
     }
   }

@@ -25,6 +25,8 @@ class ItemFates {
   // Reads on where it stopped before. Services that tell nothing of a task before it has ended are
   // fine. An error is one that may pass.
   Result<void> read(TransferService& service, const Task& task);
+  // The errors alone: enough for a task that succeeded, however much it has moved.
+  Result<void> read_errors(TransferService& service, const Task& task);
   // False once the service had nothing to tell of a task that went on.
   bool is_told_early() const { return is_told_early_; }
 
@@ -56,7 +58,6 @@ class ItemFates {
     bool is_named = false;  // not only told of with others
   };
   Result<void> read_successes(TransferService& service, const Task& task);
-  Result<void> read_errors(TransferService& service, const Task& task);
   Result<void> unless_silent(const Error& error, const Task& task);
   void note(const ItemError& row);
   bool is_named(std::uint64_t item, const ItemError& row) const;
