@@ -164,7 +164,8 @@ void DataLoop::take_arrivals() {
   for (Arrival& arrival : arrivals) {
     for (const EntryPointer& entry : arrival.entries) {
       entry->number = next_number_++;
-      deadlines_.emplace(entry->deadline, entry);
+      // A cancel may have overtaken it.
+      if (!entry->has_ended) deadlines_.emplace(entry->deadline, entry);
     }
     unprepared_.push_back(std::move(arrival));
   }

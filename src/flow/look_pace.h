@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/types.h"
 
@@ -19,18 +20,23 @@ class LookPace {
   LookPace(double per_second, Duration now)
       : per_second_(std::clamp(per_second, 0.01, 20.0)), newest_(now), last_(now) {}
 
-  void submitted(Duration now) { newest_ = now; }
+  void submitted(Duration now) {
+    newest_ = now;
+    if (!unseen_) unseen_ = now;
+  }
   void asked(unsigned requests, Duration now) {
     left_ = std::min(kBurst, left_ + seconds(now - last_) * per_second_) - requests;
     last_ = now;
+    unseen_.reset();
   }
   // The moment of the next request: when the newest has waited a quarter longer than at the last
   // one, at the latest as the rate says.
   Duration next() const {
     const Duration longest = time_of(1);
-    const Duration since = std::max(last_, newest_);
-    const Duration usual = std::clamp((since - newest_) / 4, std::min(kShortest, longest), longest);
-    return std::max(since + usual, last_ + time_of(1 - left_));
+    const Duration shortest = std::min(kShortest, longest);
+    const Duration next = unseen_ ? std::max(last_, *unseen_) + shortest
+                                  : last_ + std::clamp((last_ - newest_) / 4, shortest, longest);
+    return std::max(next, last_ + time_of(1 - left_));
   }
 
  private:
@@ -45,6 +51,7 @@ class LookPace {
   const double per_second_;
   double left_ = kBurst;
   Duration newest_;
+  std::optional<Duration> unseen_;  // the first that was submitted after the last request
   Duration last_;
 };
 

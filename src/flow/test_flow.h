@@ -75,9 +75,11 @@ class FlowFixture : public testing::Test {
   void settle(const std::vector<Future<T>>& futures, Duration at_most = std::chrono::minutes(1)) {
     const Duration end = clock_.monotonic() + at_most;
     const auto is_ready = [](const auto& future) { return future.is_ready(); };
-    while (!std::all_of(futures.begin(), futures.end(), is_ready)) {
+    for (;;) {
+      const Duration pause = step();
+      if (std::all_of(futures.begin(), futures.end(), is_ready)) return;
       ASSERT_LT(clock_.monotonic(), end) << "a future is not ready";
-      clock_.advance(std::clamp<Duration>(step(), std::chrono::milliseconds(1),
+      clock_.advance(std::clamp<Duration>(pause, std::chrono::milliseconds(1),
                                           std::chrono::milliseconds(100)));
       if (runs_tasks_) run_tasks();
     }
