@@ -54,7 +54,7 @@ class Ban(NamedTuple):
 TEST_PATHS = r"_test\.cc$|^tests/|^bench/"
 BANS = [
     Ban(re.compile(r"\bstd::j?thread\b(?!::)"),
-        re.compile(r"^src/base/worker_pool|^src/tasks/(scheduler|watcher)|^src/globus/task_watcher|^src/flow/data_tasks|^src/sync/schedule|^src/server/(http_server|scripted_server)|" + TEST_PATHS),
+        re.compile(r"^src/base/worker_pool|^src/tasks/(scheduler|watcher)|^src/globus/task_watcher|^src/flow/(data_tasks|command_inbox)|^src/sync/schedule|^src/server/(http_server|scripted_server)|" + TEST_PATHS),
         "threads live in base/worker_pool and the named loops of docs/architecture.md: use WorkerPool"),
     Ban(re.compile(r"\bstd::async\b|\bpthread_create\b"), re.compile(r"$^"), "use WorkerPool"),
     Ban(re.compile(r"(?<![\w.>])(?:std)?::rename\s*\(|\brenameat2?\s*\("),

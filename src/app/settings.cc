@@ -8,6 +8,7 @@
 namespace wherry::app {
 namespace {
 
+constexpr std::string_view kExecutors = "executors";
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kHour = 3600 * kSecond;
 constexpr std::int64_t kDay = 24 * kHour;
@@ -199,9 +200,18 @@ std::string settings_file(const Environment& environment) {
 
 Result<Options> load_settings(const Environment& environment,
                               const std::map<std::string, std::string, std::less<>>& overrides) {
-  return Options::load(
-      kDeclarations,
-      {.file = settings_file(environment), .environment = environment, .overrides = overrides});
+  TRY_ASSIGN(Options settings, Options::load(kDeclarations, {.file = settings_file(environment),
+                                                             .environment = environment,
+                                                             .overrides = overrides,
+                                                             .sections = {kExecutors}}));
+  TRY(executor_settings(settings));
+  return settings;
+}
+
+Result<flow::ExecutorMap> executor_settings(const Options& settings) {
+  auto executors = flow::parse_executors(settings.section(kExecutors));
+  if (!executors) return settings.in_file(executors.error());
+  return executors;
 }
 
 std::string state_directory(const Options& settings, const Environment& environment) {

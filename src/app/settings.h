@@ -11,6 +11,7 @@
 
 #include "base/options.h"
 #include "base/result.h"
+#include "flow/executors.h"
 
 namespace wherry::app {
 
@@ -28,6 +29,9 @@ std::string settings_file(const Environment& environment);
 // Reads file, variables and overrides ("log.level" -> "debug"; from flags), the later winning.
 Result<Options> load_settings(const Environment& environment,
                               const std::map<std::string, std::string, std::less<>>& overrides);
+
+// Where commands of flows run: the section `executors` of the file.
+Result<flow::ExecutorMap> executor_settings(const Options& settings);
 
 // The setting state.dir or, where it is empty, wherry in $XDG_STATE_HOME (~/.local/state).
 std::string state_directory(const Options& settings, const Environment& environment);

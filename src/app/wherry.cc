@@ -100,6 +100,7 @@ struct Wherry::Parts {
   std::unique_ptr<sync::SyncService> syncs;
   std::unique_ptr<server::Identities> identities;
   std::unique_ptr<jobs::Stores> jobs;
+  std::unique_ptr<flow::Executors> executors;
 };
 
 Result<void> open_log_of(const Options& settings) {
@@ -123,7 +124,10 @@ Result<std::unique_ptr<Wherry>> Wherry::open(Opening opening) {
                       shown);
   }
   TRY(make_directories(directory, 0700), "make the state directory '{}'", shown);
+  TRY_ASSIGN(flow::ExecutorMap executors, executor_settings(opening.settings));
   auto parts = std::make_unique<Parts>();
+  parts->executors = std::make_unique<flow::Executors>(
+      system_clock(), flow::Executors::Options{std::move(executors), directory});
   parts->owner = user_name();
   parts->execution = opening.execution;
   parts->environment = std::move(opening.environment);
@@ -147,6 +151,7 @@ Database& Wherry::database() { return *parts_->database; }
 endpoints::Endpoints& Wherry::endpoints() { return *parts_->endpoints; }
 endpoints::Permissions& Wherry::permissions() { return *parts_->permissions; }
 jobs::Stores& Wherry::jobs() { return *parts_->jobs; }
+flow::Executors& Wherry::executors() { return *parts_->executors; }
 
 tasks::LocalService& Wherry::service() {
   const std::lock_guard lock(parts_->mutex);

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "endpoints/endpoint.h"
 #include "endpoints/permissions.h"
+#include "flow/executors.h"
 #include "jobs/jobs.h"
 #include "server/identities.h"
 #include "sync/sync.h"
@@ -57,6 +58,8 @@ class Wherry {
   Result<sync::SyncService*> syncs();
   // Sites, apps, jobs and transfer items.
   jobs::Stores& jobs();
+  // Where commands of flows run.
+  flow::Executors& executors();
   // The service of that name, as the setting `service` takes it, "local" too.
   Result<tasks::TransferService*> service_of(const std::string& name);
 

@@ -59,8 +59,8 @@ class Scheduler {
 };
 
 struct SlurmOptions {
-  std::string submit_arguments;  // lines of options for sbatch
-  std::string bin_directory;     // of sbatch, squeue, scancel, scontrol; empty: found in PATH
+  std::string submit_arguments = {};  // lines of options for sbatch
+  std::string bin_directory = {};     // of sbatch, squeue, scancel, scontrol; empty: found in PATH
 };
 std::unique_ptr<Scheduler> open_slurm(const SlurmOptions& options);
 
