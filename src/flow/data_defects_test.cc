@@ -190,6 +190,57 @@ TEST_F(DataDefectsTest, C5ARemovalThatHappenedBeforeACrashIsASuccessAfterIt) {
   EXPECT_FALSE(is_there("scratch", "b"));
 }
 
+// The n-th call to the service is the last of the program, whether it gets there or only its answer
+// is lost; the next program goes on with what was recorded.
+TEST_F(DataDefectsTest, C5KilledAtAnyCallAProgramGoesOnWithOneTaskForItsTransfers) {
+  std::size_t survived = 0;
+  std::size_t deaths = 0;
+  for (std::size_t last = 1; survived < 2; ++last) {
+    for (const bool is_answer_lost : {false, true}) {
+      recorded_.clear();
+      const std::size_t tasks_before = all_tasks().size();
+      std::vector<Transfer> batch;
+      for (int i = 0; i < 3; ++i) {
+        write("lab", fmt::format("{}", i));
+        batch.push_back(from_lab(fmt::format("/{}", i),
+                                 fmt::format("/{}/{}{}", i, last, is_answer_lost ? "b" : "a")));
+      }
+      std::size_t calls = 0;
+      bool is_dead = false;
+      const auto count = [&](std::string_view, const std::string&) -> Result<void> {
+        is_dead = is_dead || ++calls >= last;
+        return is_dead ? make_error(Code::kUnavailable, "killed") : Result<void>();
+      };
+      service_->lost = is_answer_lost ? tasks::DistantService::Hook() : count;
+      service_->answer_fault = is_answer_lost ? count : tasks::DistantService::Hook();
+      start_loop();
+      std::vector<Future<Done>> all;
+      for (const Transfer& one : batch) all.push_back(loop_->transfer(one).future());
+      while (!is_dead && !when_all(all).is_ready()) {
+        clock_.advance(std::clamp<Duration>(step(), 1ms, 100ms));
+        run_tasks();
+      }
+      is_dead ? ++deaths : ++survived;
+      service_->lost = nullptr;
+      service_->answer_fault = nullptr;
+      start_loop();
+      all.clear();
+      if (recorded_.empty()) {
+        for (const Transfer& one : batch) all.push_back(loop_->transfer(one).future());
+      } else {
+        const auto id = recorded_.back().first;
+        for (const DataTask& one : loop_->resubmit_transfers(id, batch))
+          all.push_back(one.future());
+      }
+      settle(all);
+      for (const auto& future : all) EXPECT_TRUE(future.wait()) << last;
+      EXPECT_EQ(all_tasks().size(), tasks_before + 1) << "call " << last << is_answer_lost;
+      for (const Transfer& one : batch) EXPECT_TRUE(is_there("scratch", one.target_path.substr(1)));
+    }
+  }
+  EXPECT_GE(deaths, 10u);
+}
+
 // C6: each future asked for itself, and the limit of requests was reached with 600.
 TEST_F(DataDefectsTest, C6ThousandsOfWaitingFuturesLeadToTwoRequestsASecond) {
   runs_tasks_ = false;
