@@ -44,6 +44,11 @@ function(wherry_module name)
   set(target wherry_${name})
   add_library(${target} STATIC ${M_SOURCES})
   add_library(wherry::${name} ALIAS ${target})
+  if(WHERRY_PYTHON AND NOT name MATCHES "^cli")
+    # Goes into the extension module as well. Nobody interposes its functions, so they may be inlined.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_compile_options(${target} PRIVATE -fno-semantic-interposition)
+  endif()
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/src FILES ${M_HEADERS})
   list(TRANSFORM M_DEPENDS PREPEND wherry::)
   target_link_libraries(${target} PUBLIC wherry_flags ${M_DEPENDS} ${M_LIBRARIES}

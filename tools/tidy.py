@@ -42,6 +42,8 @@ MODULES = {
     "app": {"base", "schedulers", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "jobs", "flow", "api", "server", "globus"},
     "cli": {"base", "schedulers", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "jobs", "flow", "api", "server", "globus",
             "app"},
+    # The bindings: what they pass on, and nothing else.
+    "python": {"base", "endpoints", "tasks", "engine/types.h", "flow", "app"},
 }
 
 
@@ -340,9 +342,9 @@ def check_named_tests(tree: Tree) -> Iterator[Finding]:
     """The tests that the tables of tests name, as `Suite.Test` or `file_test.py: name`, are there."""
     sources = "\n".join(text for _, text in tree.matching(r"^src/.*_test\.cc$"))
     tests = {f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", sources, re.M)}
-    for path, text in tree.matching(r"^tests/system/\w+_test\.py$"):
+    for path, text in tree.matching(r"^tests/(system|python)/\w+_test\.py$"):
         tests.update(f"{path.split('/')[-1]}: {name}" for name in re.findall(r"^ *(?:def|class) (\w+)\(", text, re.M))
-    for path, text in tree.matching(r"^(CONTRIBUTING|docs/howto/from-balsam)\.md$"):
+    for path, text in tree.matching(r"^(CONTRIBUTING|docs/howto/from-(balsam|chiltepin))\.md$"):
         for match in re.finditer(r"`([A-Z]\w+\.[A-Z]\w+|\w+_test\.py: \w+)`", text):
             if match.group(1) not in tests:
                 yield Finding(path, line_of(text, match.start()), f"names the test '{match.group(1)}', which does not exist")
