@@ -75,7 +75,7 @@ py::object to_python(const tasks::Task& task) {
       task.fatal_error ? py::object(py::make_tuple(text_to_python(task.fatal_error->code),
                                                    text_to_python(task.fatal_error->description)))
                        : py::none();
-  return std::move(fields);
+  return fields;
 }
 
 py::object to_python(const tasks::Event& event) {
@@ -85,7 +85,7 @@ py::object to_python(const tasks::Event& event) {
   fields["description"] = text_to_python(event.description);
   fields["details"] = text_to_python(event.details);
   fields["is_error"] = event.is_error;
-  return std::move(fields);
+  return fields;
 }
 
 py::object to_python(const tasks::SuccessfulTransfer& file) {
@@ -94,7 +94,7 @@ py::object to_python(const tasks::SuccessfulTransfer& file) {
   fields["destination_path"] = path_to_python(file.target_path);
   fields["size"] = file.size;
   fields["checksum"] = text_to_python(file.checksum);
-  return std::move(fields);
+  return fields;
 }
 
 py::object to_python(const tasks::ItemError& error) {
@@ -104,7 +104,7 @@ py::object to_python(const tasks::ItemError& error) {
   fields["code"] = text_to_python(error.code);
   fields["details"] = text_to_python(error.details);
   fields["is_directory"] = error.is_directory;
-  return std::move(fields);
+  return fields;
 }
 
 py::object to_python(const tasks::FileInfo& file) {
@@ -117,7 +117,7 @@ py::object to_python(const tasks::FileInfo& file) {
   fields["user"] = text_to_python(file.user);
   fields["group"] = text_to_python(file.group);
   fields["link_target"] = file.is_link ? path_to_python(file.link_target) : py::none();
-  return std::move(fields);
+  return fields;
 }
 
 py::object to_python(const endpoints::Endpoint& endpoint) {
@@ -132,7 +132,7 @@ py::object to_python(const endpoints::Endpoint& endpoint) {
   fields["keywords"] = keywords;
   fields["default_directory"] = path_to_python(endpoint.default_directory);
   fields["read_only"] = endpoint.access == endpoints::Access::kRead;
-  return std::move(fields);
+  return fields;
 }
 
 void translate_failures() {

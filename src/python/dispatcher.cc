@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/check.h"
+
 namespace wherry::python {
 namespace py = pybind11;
 namespace {
