@@ -16,10 +16,10 @@ import wherry.client  # noqa: E402
 class Place:
     """A directory that is an endpoint."""
 
-    def __init__(self, client, name, root, **options):
+    def __init__(self, create_endpoint, name, root, **options):
         root.mkdir()
         self.root, self.name = root, name
-        self.id = client.create_endpoint(name, root, **options).id
+        self.id = create_endpoint(name, root, **options)
 
     def write(self, path, content=b"content"):
         file = self.root / path.lstrip("/")
@@ -60,18 +60,46 @@ def client(own_state):
 
 
 @pytest.fixture
-def laptop(client, tmp_path):
-    return Place(client, "my-laptop", tmp_path / "laptop")
+def create_endpoint(client):
+    return lambda name, root, **options: client.create_endpoint(name, root, **options).id
 
 
 @pytest.fixture
-def scratch(client, tmp_path):
-    return Place(client, "hpc-scratch", tmp_path / "scratch")
+def laptop(create_endpoint, tmp_path):
+    return Place(create_endpoint, "my-laptop", tmp_path / "laptop")
 
 
 @pytest.fixture
-def slow(client, tmp_path):
+def scratch(create_endpoint, tmp_path):
+    return Place(create_endpoint, "hpc-scratch", tmp_path / "scratch")
+
+
+@pytest.fixture
+def slow(create_endpoint, tmp_path):
     """Takes a minute for what is in `big`."""
-    place = Place(client, "slow", tmp_path / "slow", bytes_per_second=100_000)
+    place = Place(create_endpoint, "slow", tmp_path / "slow", bytes_per_second=100_000)
     place.write("big", os.urandom(6_000_000))
     return place
+
+
+@pytest.fixture(scope="session")
+def service():
+    """`wherry serve`, the real one."""
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system"))
+    import served
+    import system
+    with system.Scratch() as scratch:
+        scratch.env["WHERRY_TRANSFER_GROUP_AGE"] = "1ms"
+        started = served.Service(scratch)
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def at_service(own_state, service, monkeypatch):
+    """Makes `service` the configured service, used by a client of it that is new; answers how to make endpoints there."""
+    number, secret = service.client("test")
+    monkeypatch.setenv("WHERRY_SERVICE", service.url)
+    monkeypatch.setenv("WHERRY_CLIENT_ID", number)
+    monkeypatch.setenv("WHERRY_CLIENT_SECRET", secret)
+    return lambda name, root: service.scratch.json("endpoint", "create", name, root, "--owner", number)["id"]

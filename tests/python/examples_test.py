@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that were written for Chiltepin run with another import line alone: the examples of its page about data
-transfers. Parsl, Chiltepin's own decorator and pandas are stand-ins (stand_ins.py); the data is real."""
+transfers, each within this process and against a `wherry serve`. Parsl, Chiltepin's own decorator and pandas are stand-ins
+(stand_ins.py); the data is real."""
 
 import json
 import sys
@@ -8,6 +9,17 @@ import sys
 import pytest
 
 import stand_ins
+import wherry
+
+
+@pytest.fixture(params=["embedded", "served"])
+def create_endpoint(request, own_state):
+    """Where endpoints, and so all that the examples do, are."""
+    if request.param == "served":
+        yield request.getfixturevalue("at_service")
+    else:
+        with wherry.Client() as client:
+            yield lambda name, root: client.create_endpoint(name, root).id
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ transfer_future = transfer_task(
     assert scratch.tree() == ["scratch/project/data/a", "scratch/project/data/sub/b"]
 
 
-def test_names_and_uuids(example, laptop, scratch, client):
+def test_names_and_uuids(example, laptop, scratch):
     laptop.write("a", b"1")
     ran = example('''
 from chiltepin.data import transfer_task
