@@ -83,6 +83,10 @@ std::shared_ptr<Session> Session::open(const std::map<std::string, std::string>&
   return value_or_raise(opened);
 }
 
+Session::~Session() {
+  if (wherry_) close();
+}
+
 void Session::close() {
   const py::gil_scoped_release released;
   std::unique_ptr<app::Wherry> wherry;

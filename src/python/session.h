@@ -27,6 +27,11 @@ namespace wherry::python {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
+  Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  // With the interpreter's lock, which it lets go of to close what is open.
+  ~Session();
   // `settings` as --set of the command line takes them. Runs every task that can be run.
   static std::shared_ptr<Session> open(const std::map<std::string, std::string>& settings);
 
