@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transfers as futures. wherry_flow_bench FOLDER together|waiting prints lines "what: NUMBER unit".
+// Transfers as futures. wherry_flow_bench FOLDER together|waiting|one prints lines "what: NUMBER
+// unit".
 //
 // together: 100 futures of 1 MiB each, submitted one right after another to a service whose tasks
 // take two seconds; how long until all are done, and in how many tasks.
 // waiting: 10,000 futures on a service where nothing gets on, one in ten with a task of its own;
 // the memory of the process, and the requests that the waiting takes.
+// one: a file of 16 KiB, again and again; how long one takes. python_overhead.py does the same.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +34,8 @@ constexpr Duration kTaskTime = std::chrono::seconds(2);
 constexpr std::size_t kWaiting = 10'000;
 constexpr std::size_t kOneInSoManyIsAlone = 10;
 constexpr Duration kWatched = std::chrono::seconds(20);
+constexpr std::size_t kOneAfterAnother = 200;
+constexpr std::size_t kSmallBytes = 16 << 10;
 constexpr Duration kLook = std::chrono::milliseconds(20);
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -65,7 +70,8 @@ class SlowService : public tasks::DistantService {
 
 class Bench {
  public:
-  Bench(const std::string& folder, tasks::Execution execution)
+  enum class Service { kSlow, kReal };
+  Bench(const std::string& folder, tasks::Execution execution, Service which = Service::kSlow)
       : folder_(folder), database_(Database::open({.path = folder + "/flow.db"}).value()) {
     database_->migrate(endpoints::endpoint_migrations()).value();
     database_->migrate(tasks::task_migrations()).value();
@@ -82,7 +88,8 @@ class Bench {
     real_ = tasks::LocalService::create({*database_, *endpoints_, system_clock(), system_random()},
                                         {}, execution);
     service_ = std::make_unique<SlowService>(*real_);
-    tasks_ = DataTasks::create({*service_, system_clock(), system_random(), "bench", {}}, {});
+    tasks::TransferService& used = which == Service::kReal ? *real_ : *service_;
+    tasks_ = DataTasks::create({used, system_clock(), system_random(), "bench", {}}, {});
   }
 
   void write(const std::string& name, const std::string& content) {
@@ -148,17 +155,33 @@ void waiting(const std::string& folder) {
              static_cast<double>(usage.ru_maxrss) / 1024);
 }
 
+void one(const std::string& folder) {
+  Bench bench(folder, tasks::Execution::kAll, Bench::Service::kReal);
+  bench.write("0", std::string(kSmallBytes, 'x'));
+  std::vector<double> times;
+  for (std::size_t i = 0; i < kOneAfterAnother; ++i) {
+    const Duration begin = system_clock().monotonic();
+    CHECK(bench.transfer("0", fmt::format("{}", i), true).wait().has_value());
+    times.push_back(seconds(system_clock().monotonic() - begin) * 1000);
+  }
+  const auto middle = times.begin() + kOneAfterAnother / 2;
+  std::nth_element(times.begin(), middle, times.end());
+  fmt::print("one transfer of 16 KiB: {:.3f} ms\n", *middle);
+}
+
 }  // namespace
 }  // namespace wherry::flow
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.size() != 2 || (words[1] != "together" && words[1] != "waiting")) {
-    fmt::print(stderr, "usage: wherry_flow_bench FOLDER together|waiting\n");
+  if (words.size() != 2 || (words[1] != "together" && words[1] != "waiting" && words[1] != "one")) {
+    fmt::print(stderr, "usage: wherry_flow_bench FOLDER together|waiting|one\n");
     return 2;
   }
   if (words[1] == "together")
     wherry::flow::together(words[0]);
+  else if (words[1] == "one")
+    wherry::flow::one(words[0]);
   else
     wherry::flow::waiting(words[0]);
   return 0;

@@ -44,7 +44,7 @@ function(wherry_module name)
   set(target wherry_${name})
   add_library(${target} STATIC ${M_SOURCES})
   add_library(wherry::${name} ALIAS ${target})
-  if(WHERRY_PYTHON AND NOT name MATCHES "^cli")
+  if(with_python AND NOT name MATCHES "^cli")
     # Goes into the extension module as well. Nobody interposes its functions, so they may be inlined.
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE -fno-semantic-interposition)

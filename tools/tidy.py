@@ -43,7 +43,7 @@ MODULES = {
     "cli": {"base", "schedulers", "storage", "catalog", "engine", "endpoints", "tasks", "sync", "jobs", "flow", "api", "server", "globus",
             "app"},
     # The bindings: what they pass on, and nothing else.
-    "python": {"base", "endpoints", "tasks", "engine/types.h", "flow", "app"},
+    "python": {"base", "endpoints", "tasks", "engine/types.h", "sync", "jobs", "flow", "app"},
 }
 
 

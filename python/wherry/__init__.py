@@ -36,6 +36,8 @@ Modules
     `wherry.model`     Task, Endpoint, FileInfo, ...: what a service tells
     `wherry.progress`  bars for running tasks, in terminals and notebooks
     `wherry.parsl`     WherryStaging: Parsl stages the files of its apps with Wherry
+    `wherry.jobs`      Job, TransferItem, ...: sites and their jobs, in Balsam's object style
+    `wherry.sync`      Sync: directories that are kept mirrored
     `wherry.errors`    what goes wrong, as exceptions
 
 Processes: start workers with the methods 'spawn' or 'forkserver' of multiprocessing, or first use Wherry after a fork; in

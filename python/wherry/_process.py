@@ -92,9 +92,9 @@ def _end() -> None:
     if waiting:
         started = [name for name in waiting if name]
         logging.getLogger("wherry").warning(
-            "the program ends before %d of its tasks: %d were never submitted; those of this machine stay ACTIVE and "
-            "go on with the next program that runs tasks, those of a service elsewhere go on there%s", len(waiting),
-            len(waiting) - len(started), ": " + ", ".join(started[:5]) if started else "")
+            "the program ends before %d of its tasks, of which %d were submitted%s: those of this machine stay ACTIVE and "
+            "go on with the next program that runs tasks, those of a service elsewhere go on there", len(waiting),
+            len(started), f" ({', '.join(started[:5])})" if started else "")
     for entry in entries:
         entry.session.close()
 

@@ -64,6 +64,7 @@ class Client:
         self._batch_window = float(batch_window)
         self._lock = threading.Lock()
         self._directory: Optional[str] = None
+        self._session: Optional["_wherry.Session"] = None
         self._service: Optional["_wherry.Service"] = None
         self._pid = os.getpid()
         self._is_closed = False
@@ -92,7 +93,7 @@ class Client:
         """
         with self._lock:
             self._is_closed = True
-            directory, self._directory, self._service = self._directory, None, None
+            directory, self._directory, self._session, self._service = self._directory, None, None, None
         if directory is not None and self._pid == os.getpid():
             _process.release(directory)
 
@@ -106,7 +107,7 @@ class Client:
         if self._pid != os.getpid():
             # A fork: its threads may have held the lock. If the parent had nothing open, all is as new.
             self._lock, self._pid = threading.Lock(), os.getpid()
-            self._directory = self._service = None
+            self._directory = self._session = self._service = None
         service = self._service
         if service is not None:
             return service
@@ -115,7 +116,7 @@ class Client:
                 raise ValueError("the client is closed")
             if self._service is None:
                 directory, configured, session = _process.acquire(self._settings)
-                self._directory = directory
+                self._directory, self._session = directory, session
                 self._service_name = self._service_name or configured
                 self._service = session.service(self._service_name)
             return self._service

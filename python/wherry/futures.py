@@ -186,8 +186,7 @@ class DataTask(concurrent.futures.Future):
             self._end(True)
             return
         code, retry, message = error
-        # What went wrong with a task that was submitted is how the task ended; anything else is about the request.
-        if self.task_id is not None or code in ("timeout", "cancelled"):
+        if self.task_id is not None or not _is_about_request(code, message):
             self._fail(TransferError(message, code=code, retry=retry, task_id=self.task_id))
         else:
             _process.forget(self)
@@ -213,6 +212,13 @@ class DataTask(concurrent.futures.Future):
         self._handle = None
         if not self.done():
             self.set_exception(error)
+
+
+def _is_about_request(code: str, message: str) -> bool:
+    """Whether an error of what was never submitted is raised in any case: what no other state of the files could cure."""
+    if code == "not found":
+        return message.endswith("could not be found")  # an endpoint; of files it is a failure like others
+    return code not in ("timeout", "cancelled", "denied", "no space")
 
 
 def _first_unsuccessful(futures: Iterable[concurrent.futures.Future]) -> Optional[DataTask]:

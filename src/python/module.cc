@@ -6,7 +6,9 @@
 
 #include "app/settings.h"
 #include "python/convert.h"
+#include "python/jobs.h"
 #include "python/session.h"
+#include "python/syncs.h"
 
 namespace py = pybind11;
 
@@ -93,5 +95,7 @@ PYBIND11_MODULE(_wherry, module) {
       .def("close", &Session::close)
       .def("abandon", &Session::abandon);
   wherry::python::bind_service(module);
+  wherry::python::bind_jobs(module);
+  wherry::python::bind_syncs(module);
   module.def("place_of_session", &wherry::python::place_of_session);
 }

@@ -62,7 +62,8 @@ def test_files_are_listed_made_and_renamed(client, scratch):
 def test_tasks_are_found_awaited_and_explained(client, laptop, scratch):
     laptop.write("tree/a")
     good = client.transfer("my-laptop", "hpc-scratch", "tree", "tree", recursive=True, label="good one")
-    bad = client.transfer("my-laptop", "hpc-scratch", "missing", "missing", label="bad one")
+    scratch.write("file")
+    bad = client.transfer("my-laptop", "hpc-scratch", "tree/a", "file/below", label="bad one", alone=True)
     assert good.result(60) and not bad.result(60)
     task = client.task(good.task_id)
     assert task.wait(60).status == task.refresh().status == "SUCCEEDED" and task.fraction == 1 and task.has_ended
@@ -70,7 +71,7 @@ def test_tasks_are_found_awaited_and_explained(client, laptop, scratch):
     assert "SUCCEEDED" in [event.code for event in task.events()]
     assert [each.task_id for each in client.tasks("SUCCEEDED", label="good*")] == [good.task_id]
     [failed] = client.tasks(["FAILED", "INACTIVE"])
-    assert failed.task_id == bad.task_id and failed.fatal_error
+    assert failed.task_id == bad.task_id and failed.fatal_error and failed.failed_files()
     assert {each.label for each in client.tasks()} == {"good one", "bad one"}
     assert "good one" in task._repr_html_() and "SUCCEEDED" in str(task)
     with pytest.raises(wherry.WherryError):

@@ -85,6 +85,11 @@ def test_deleting(scratch):
     assert scratch.tree() == []
 
 
+def test_deleting_what_is_not_there_is_a_failure_like_others(scratch):
+    task = delete_task("hpc-scratch", "/nothing")
+    assert task.result(60) is False and "nothing" in str(task.error)
+
+
 @pytest.mark.parametrize("path", ["/", "", "~", "~/", ".", "//"])
 def test_the_root_of_an_endpoint_is_never_deleted(scratch, path):
     scratch.write("precious")

@@ -17,10 +17,13 @@ def started(task):
 
 
 def test_c1_true_is_never_the_answer_of_a_task_that_did_not_succeed(laptop, scratch, slow, client):
-    failed = transfer_task("my-laptop", "hpc-scratch", "missing", "missing")
+    laptop.write("a")
+    scratch.write("file")
+    missing = transfer_task("my-laptop", "hpc-scratch", "missing", "missing")
+    failed = transfer_task("my-laptop", "hpc-scratch", "a", "file/below", alone=True)
     cancelled = started(transfer_task("slow", "hpc-scratch", "big", "big"))
     client.cancel(cancelled.task_id)
-    assert failed.result(60) is False and cancelled.result(60) is False
+    assert [task.result(60) for task in (missing, failed, cancelled)] == [False] * 3
     for task in (failed, cancelled):
         assert client.task(task.task_id).status == "FAILED"
 

@@ -85,8 +85,8 @@ task = started(transfer_task("slow", "hpc-scratch", "big", "big"))
 def test_ctrl_c_ends_the_waiting(slow, scratch, client):
     process = subprocess.Popen([sys.executable, "-c", BEGIN + """
 task = started(transfer_task("slow", "hpc-scratch", "big", "big"))
-print(task.task_id, flush=True)
 try:
+    print(task.task_id, flush=True)
     task.result()
 except KeyboardInterrupt:
     print("interrupted", flush=True)

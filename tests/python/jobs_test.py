@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""wherry.jobs: Balsam's object style over a real site."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import wherry
+from wherry import jobs
+from wherry.jobs import ApplicationDefinition, EventLog, Job, Site, TransferItem
+
+
+def run_wherry(*words, **options):
+    return subprocess.run([os.environ["WHERRY_BINARY"], *map(str, words)], check=True, capture_output=True, text=True,
+                          timeout=120, **options).stdout
+
+
+class Double(ApplicationDefinition):
+    """Writes what it reads, twice."""
+
+    command_template = "cat input.txt {{ second }} > result.txt"
+    parameters = {"second": {"default": "input.txt"}}
+    transfers = {"input": {"direction": "in", "local_path": "input.txt"},
+                 "result": {"direction": "out", "local_path": "result.txt"}}
+
+
+@pytest.fixture
+def site(client, laptop, scratch, tmp_path):
+    place = tmp_path / "beamline"
+    run_wherry("site", "init", place, "-n", "beamline")
+    (place / "settings.yml").write_text(
+        "transfers:\n  transfer_locations:\n    lab: wherry://my-laptop\n    archive: wherry://hpc-scratch\n"
+        "  service_period: 1\n")
+    run_wherry("site", "sync", cwd=place)
+    Double.sync()
+    return Site.objects.get("beamline")
+
+
+def some_jobs(count, **fields):
+    return [Double.job(f"run/{n}", tags={"number": str(n)}, transfers={"input": f"lab:/in/{n}", "result": f"archive:/out/{n}"},
+                       **fields) for n in range(count)]
+
+
+def test_sites_are_found(site, tmp_path):
+    assert site.path == str(tmp_path / "beamline")
+    assert [each.name for each in Site.objects.all()] == ["beamline"]
+    assert Site.objects.get(site.id) == site
+    with pytest.raises(jobs.DoesNotExist):
+        Site.objects.get("elsewhere")
+
+
+def test_jobs_are_made_in_bulk_and_asked_for(site):
+    made = Job.objects.bulk_create(some_jobs(30))
+    assert [job.workdir for job in made] == [f"run/{n}" for n in range(30)]
+    assert {job.state for job in made} == {"READY"} and all(job.id for job in made)
+    everything = Job.objects.all()
+    assert len(everything) == everything.count() == 30
+    assert Job.objects.get(tags={"number": "7"}).workdir == "run/7"
+    assert [job.workdir for job in Job.objects.filter(site="beamline").order_by("-id")[:2]] == ["run/29", "run/28"]
+    assert [job.id for job in everything[10:20][2:4]] == [made[12].id, made[13].id]
+    assert everything[5] == made[5] and everything.first() == made[0]
+    assert not Job.objects.filter(state="FAILED") and Job.objects.filter(state="FAILED").first() is None
+    assert Job.objects.exclude(state="READY").count() == 0
+    assert TransferItem.objects.filter(direction="in", state="pending").count() == 30
+    item = TransferItem.objects.get(job_id=made[3], direction="out")
+    assert (item.location_alias, item.remote_path, item.state, item.task_id) == ("archive", "/out/3", "awaiting_job", None)
+    assert EventLog.objects.filter(job_id=made[3].id).count() >= 1
+    with pytest.raises(jobs.MultipleObjectsReturned):
+        Job.objects.get(state="READY")
+    with pytest.raises(jobs.DoesNotExist):
+        Job.objects.get(id=10_000)
+
+
+def test_all_or_none_are_made(site):
+    bad = some_jobs(3)
+    bad[2].transfers["no_such_slot"] = "lab:/x"
+    with pytest.raises(wherry.InvalidRequestError, match="no_such_slot"):
+        Job.objects.bulk_create(bad)
+    assert Job.objects.count() == 0
+
+
+def test_jobs_are_changed_cancelled_and_deleted(site):
+    first, second, third = Job.objects.bulk_create(some_jobs(3))
+    first.tags["kind"] = "calibration"
+    first.save()
+    assert Job.objects.get(tags={"kind": "calibration"}) == first
+    assert Job.objects.filter(id=[first.id, second.id]).update(tags={"group": "a"}) == 2
+    assert Job.objects.filter(tags={"group": "a"}).count() == 2
+    second.cancel()
+    assert second.state == "FAILED" and second.done()
+    second.retry()
+    assert second.state == "READY" and not second.done()
+    third.delete()
+    assert Job.objects.count() == 2
+    with pytest.raises(TypeError, match="cannot be filtered"):
+        Job.objects.filter(colour="red")
+    with pytest.raises(TypeError, match="can be changed"):
+        Job.objects.filter(id=first.id).update(id=7)
+
+
+def test_a_site_runs_them(site, laptop, scratch):
+    for number in range(3):
+        laptop.write(f"in/{number}", b"%d" % number)
+    process = subprocess.Popen([os.environ["WHERRY_BINARY"], "site", "start", "beamline"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        made = Job.objects.bulk_create(some_jobs(4))  # the last one's input is missing
+        done, left = Job.objects.wait(made, timeout=100, poll_interval=0.2)
+        assert len(done) == 4 and not left
+        assert [job.result(1) for job in made[:3]] == [0, 0, 0]
+        assert scratch.read("out/2") == b"22"
+        with pytest.raises(jobs.JobFailed):
+            made[3].result(1)
+        [error] = TransferItem.objects.filter(state="error", direction="in")
+        assert error.job_id == made[3].id and error.error[0] == "FILE_NOT_FOUND"
+        again = Double.submit("run/again", transfers={"input": "lab:/in/1", "result": "archive:/out/again"}, second="/dev/null")
+        [ended] = Job.objects.as_completed([again], timeout=100, poll_interval=0.2)
+        assert ended.state == "JOB_FINISHED" and scratch.read("out/again") == b"1"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_waiting_has_an_end(site):
+    [job] = Job.objects.bulk_create(some_jobs(1))
+    assert Job.objects.wait([job], timeout=0) == ([], [job])
+    with pytest.raises(TimeoutError):
+        job.result(0)
