@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """wherry.jobs: Balsam's object style over a real site."""
 
+import contextlib
+import gzip
 import os
+import pathlib
+import re
 import signal
 import subprocess
 
@@ -100,12 +104,22 @@ def test_jobs_are_changed_cancelled_and_deleted(site):
         Job.objects.filter(id=first.id).update(id=7)
 
 
-def test_a_site_runs_them(site, laptop, scratch):
-    for number in range(3):
-        laptop.write(f"in/{number}", b"%d" % number)
+@contextlib.contextmanager
+def running():
+    """The process of the site."""
     process = subprocess.Popen([os.environ["WHERRY_BINARY"], "site", "start", "beamline"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_a_site_runs_them(site, laptop, scratch):
+    for number in range(3):
+        laptop.write(f"in/{number}", b"%d" % number)
+    with running():
         made = Job.objects.bulk_create(some_jobs(4))  # the last one's input is missing
         done, left = Job.objects.wait(made, timeout=100, poll_interval=0.2)
         assert len(done) == 4 and not left
@@ -118,9 +132,19 @@ def test_a_site_runs_them(site, laptop, scratch):
         again = Double.submit("run/again", transfers={"input": "lab:/in/1", "result": "archive:/out/again"}, second="/dev/null")
         [ended] = Job.objects.as_completed([again], timeout=100, poll_interval=0.2)
         assert ended.state == "JOB_FINISHED" and scratch.read("out/again") == b"1"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+
+
+def test_the_program_of_the_page_works(site, laptop, scratch):
+    """docs/howto/from-balsam.md, word for word."""
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "howto" / "from-balsam.md"
+    [program] = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+    for name in ("a", "b", "c"):
+        laptop.write(f"run42/{name}.tif", name.encode())
+    with running():
+        ran = {}
+        exec(compile(program, str(page), "exec"), ran)
+    assert [job.state for job in Job.objects.all()] == ["JOB_FINISHED"] * 3
+    assert gzip.decompress(scratch.read("run42/b.tif.gz")) == b"b"
 
 
 def test_waiting_has_an_end(site):
