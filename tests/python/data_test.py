@@ -166,14 +166,16 @@ def test_transfers_started_together_travel_together(laptop, scratch):
     for number in range(20):
         laptop.write(f"f{number}", b"%d" % number)
     laptop.write("g")
-    started = [transfer_task("my-laptop", "hpc-scratch", f"f{number}", f"f{number}") for number in range(20)]
-    started.append(transfer_task("my-laptop", "hpc-scratch", "missing", "missing"))
-    alone = transfer_task("my-laptop", "hpc-scratch", "g", "g", alone=True)
-    assert [task.result(60) for task in started] == [True] * 20 + [False]  # each its own fate
-    assert alone.result(60)
+    with wherry.Client(batch_window=1) as client:
+        started = [client.transfer("my-laptop", "hpc-scratch", f"f{number}", f"f{number}") for number in range(20)]
+        started.append(client.transfer("my-laptop", "hpc-scratch", "missing", "missing"))
+        alone = client.transfer("my-laptop", "hpc-scratch", "g", "g", alone=True)
+        assert [task.result(60) for task in started] == [True] * 20 + [False]  # each its own fate
+        assert alone.result(60)
+        files = [len(task.files()) for task in started]
     assert len({task.task_id for task in started}) == 1
     assert alone.task_id != started[0].task_id
-    assert [len(task.files()) for task in started] == [1] * 20 + [0]
+    assert files == [1] * 20 + [0]
 
 
 def test_a_window_of_nothing_keeps_them_apart(laptop, scratch):

@@ -26,11 +26,13 @@ def staging(monkeypatch):
 @pytest.fixture
 def workflow(staging, scratch):
     """Apps that run in /work of hpc-scratch."""
-    provider = staging.WherryStaging("hpc-scratch", "/", str(scratch.root), file_endpoint="my-laptop")
+    patient = wherry.Client(batch_window=0.3)  # on a machine that is busy with other tests
+    provider = staging.WherryStaging("hpc-scratch", "/", str(scratch.root), client=patient, file_endpoint="my-laptop")
     assert isinstance(provider, stand_ins.Staging)
     made = Workflow(Executor(str(scratch.root / "work"), [provider]))
     yield made
     made.close()
+    patient.close()
 
 
 def read(file):

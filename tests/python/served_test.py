@@ -35,9 +35,10 @@ def test_many_travel_in_few_tasks_each_with_its_own_fate(places):
     lab, archive = places
     for number in range(30):
         lab.write(f"f{number}", b"%d" % number)
-    tasks = [transfer_task("lab", "archive", f"f{number}", f"f{number}") for number in range(30)]
-    tasks.append(transfer_task("lab", "archive", "missing", "missing"))
-    assert [task.result(120) for task in tasks] == [True] * 30 + [False]
+    with wherry.Client(batch_window=1) as client:
+        tasks = [client.transfer("lab", "archive", f"f{number}", f"f{number}") for number in range(30)]
+        tasks.append(client.transfer("lab", "archive", "missing", "missing"))
+        assert [task.result(120) for task in tasks] == [True] * 30 + [False]
     assert "missing" in str(tasks[-1].error)
     assert len({task.task_id for task in tasks}) <= 3
 
