@@ -88,8 +88,9 @@ class Bench {
     real_ = tasks::LocalService::create({*database_, *endpoints_, system_clock(), system_random()},
                                         {}, execution);
     service_ = std::make_unique<SlowService>(*real_);
-    tasks::TransferService& used = which == Service::kReal ? *real_ : *service_;
-    tasks_ = DataTasks::create({used, system_clock(), system_random(), "bench", {}}, {});
+    tasks::TransferService* used = real_.get();
+    if (which == Service::kSlow) used = service_.get();
+    tasks_ = DataTasks::create({*used, system_clock(), system_random(), "bench", {}}, {});
   }
 
   void write(const std::string& name, const std::string& content) {
