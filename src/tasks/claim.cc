@@ -66,9 +66,11 @@ Error held_error(std::string_view kind, std::string_view id, const Holder& holde
                                  here, describe(holder));
   // That of a site passes on by itself (jobs/site_process.h).
   if (!is_of_this_host(holder) && kind != "site") {
-    // Of a sync `resume` means something else.
-    text += fmt::format(", or, if that process is gone for good, `wherry {} {} --force {}`", kind,
-                        kind == "sync" ? "run" : "resume", id);
+    // Of a sync `resume` means something else, and a flow is named by its file.
+    text += ", or, if that process is gone for good, ";
+    text += kind == "flow" ? "`wherry flow run FILE --resume --force`"
+                           : fmt::format("`wherry {} {} --force {}`", kind,
+                                         kind == "sync" ? "run" : "resume", id);
   }
   return Error{Code::kConflict, Retry::kLater, std::move(text)};
 }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process that runs a flow is killed before each of its steps: each stage of each write of the
+// state, each submission, each answer to one. Another process takes the run up. However it went,
+// every transfer and deletion was submitted once, and what was done stayed done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "flow/run_world.h"
+
+namespace wherry::flow {
+namespace {
+
+constexpr int kFrames = 3;
+
+std::string crash_flow(const RunWorld& world) {
+  return fmt::format(R"yaml(
+environment: {{SCRATCH: '{}', LOG: '{}'}}
+tasks:
+  stage:
+    foreach: [f0, f1, f2]
+    transfer: {{source: "lab:/{{{{ item }}}}", target: "scratch:/{{{{ item }}}}"}}
+  process:
+    needs: stage.each
+    command: |
+      echo {{{{ item }}}} >> "$LOG"
+      sed s/in/out/ "$SCRATCH"/{{{{ item }}}} > "$SCRATCH"/{{{{ item }}}}.out
+      echo "size=$(wc -c < "$SCRATCH"/{{{{ item }}}}.out)" >> "$WHERRY_OUTPUTS"
+    outputs: [size]
+  keep:
+    needs: process.each
+    transfer: {{source: "scratch:/{{{{ item }}}}.out", target: "lab:/kept/{{{{ item }}}}", cleanup: verified}}
+  clean:
+    needs: [keep, keep.cleanup]
+    delete: {{path: "scratch:/{{{{ item }}}}"}}
+    foreach: [f0, f1, f2]
+)yaml",
+                     world.scratch.file("scratch"), world.scratch.file("work/log"));
+}
+
+void write_inputs(RunWorld& world) {
+  for (int i = 0; i < kFrames; ++i)
+    world.write("lab", fmt::format("f{}", i), fmt::format("in {}\n", i));
+}
+
+// How often each line stands in the log of the commands.
+std::map<std::string, int> log_lines(const RunWorld& world) {
+  std::map<std::string, int> lines;
+  std::string text = world.read("work", "log");
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    ++lines[text.substr(at, end - at)];
+    at = end + 1;
+  }
+  return lines;
+}
+
+void check_all_was_done_once(RunWorld& world, RunId id, int deaths) {
+  EXPECT_EQ(world.store->run(id)->state, RunState::kSucceeded) << world.states(id);
+  for (int i = 0; i < kFrames; ++i) {
+    const std::string frame = fmt::format("f{}", i);
+    EXPECT_EQ(world.read("lab", "kept/" + frame), fmt::format("out {}\n", i));
+    EXPECT_FALSE(world.is_there("scratch", frame));
+    EXPECT_FALSE(world.is_there("scratch", frame + ".out"));
+    EXPECT_EQ(world.read("lab", frame), fmt::format("in {}\n", i));
+  }
+  std::uint64_t transfers = 0, deletions = 0;
+  std::set<std::string> submissions;
+  for (const tasks::Task& task : world.tasks()) {
+    (task.type == tasks::TaskType::kTransfer ? transfers : deletions) += task.item_count;
+    EXPECT_TRUE(submissions.insert(task.submission_id).second);
+    EXPECT_EQ(task.state, tasks::TaskState::kSucceeded) << task.label;
+  }
+  EXPECT_EQ(transfers, 2u * kFrames);
+  EXPECT_EQ(deletions, 2u * kFrames);
+  // A command that was under way is the only thing that begins again.
+  for (const auto& [frame, times] : log_lines(world)) EXPECT_LE(times, 1 + deaths) << frame;
+  EXPECT_EQ(log_lines(world).size(), static_cast<std::size_t>(kFrames));
+}
+
+// Until one process lives to the end of the run.
+int run_with_deaths(RunWorld& world, RunId id, const std::function<std::size_t()>& next_death) {
+  int deaths = 0;
+  while (true) {
+    // It may have died after the last thing that there was to do.
+    if (world.store->run(id)->state == RunState::kSucceeded) return deaths;
+    Death death(deaths < 20 ? next_death() : 0);
+    const auto end = world.run(id, death);
+    if (end) return deaths;
+    EXPECT_TRUE(death.has_come()) << end.error().message;
+    if (!death.has_come()) return deaths;
+    ++deaths;
+  }
+}
+
+std::size_t steps_of_a_whole_run() {
+  RunWorld world;
+  write_inputs(world);
+  const RunId id = world.create(crash_flow(world)).id;
+  Death never;
+  EXPECT_EQ(world.run(id, never).value(), RunEnd::kSucceeded);
+  check_all_was_done_once(world, id, 0);
+  return never.steps();
+}
+
+TEST(FlowCrash, ARunThatIsKilledBeforeAnyStepIsTakenUpAndNothingIsDoneTwice) {
+  const std::size_t steps = steps_of_a_whole_run();
+  ASSERT_GT(steps, 20u);
+  for (std::size_t at = 1; at <= steps; ++at) {
+    SCOPED_TRACE(fmt::format("killed before step {} of {}", at, steps));
+    RunWorld world;
+    write_inputs(world);
+    const RunId id = world.create(crash_flow(world)).id;
+    bool was_killed = false;
+    const int deaths = run_with_deaths(
+        world, id, [&]() -> std::size_t { return std::exchange(was_killed, true) ? 0 : at; });
+    check_all_was_done_once(world, id, deaths);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(FlowCrash, ARunThatIsKilledAgainAndAgainComesToItsEnd) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    SeededRandom random(seed);
+    RunWorld world;
+    write_inputs(world);
+    const RunId id = world.create(crash_flow(world)).id;
+    const int deaths =
+        run_with_deaths(world, id, [&] { return static_cast<std::size_t>(1 + random.below(25)); });
+    check_all_was_done_once(world, id, deaths);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace wherry::flow
