@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "endpoints/bookmarks.h"
+#include "flow/store.h"
 #include "jobs/site_store.h"
 #include "server/admin_cancels.h"
 #include "server/site_users.h"
@@ -56,9 +57,9 @@ std::vector<Migration> all_migrations() {
   std::vector<Migration> all;
   for (const auto migrations :
        {endpoints::endpoint_migrations(), endpoints::bookmark_migrations(),
-        tasks::task_migrations(), sync::sync_migrations(), server::identity_migrations(),
-        server::timer_migrations(), server::admin_cancel_migrations(), jobs::job_migrations(),
-        server::site_user_migrations()})
+        tasks::task_migrations(), sync::sync_migrations(), flow::flow_migrations(),
+        server::identity_migrations(), server::timer_migrations(),
+        server::admin_cancel_migrations(), jobs::job_migrations(), server::site_user_migrations()})
     all.insert(all.end(), migrations.begin(), migrations.end());
   return all;
 }

@@ -13,25 +13,25 @@ Result<std::string> rewritten(std::string_view command) {
   });
 }
 
-TEST(Shell, AWordIsQuotedWhateverItHolds) {
+TEST(ShellText, AWordIsQuotedWhateverItHolds) {
   EXPECT_EQ(shell_quote(""), "''");
   EXPECT_EQ(shell_quote("a b$c"), "'a b$c'");
   EXPECT_EQ(shell_quote("it's"), "'it'\\''s'");
 }
 
-TEST(Shell, PlaceholdersAreRewrittenOutsideOfQuotes) {
+TEST(ShellText, PlaceholdersAreRewrittenOutsideOfQuotes) {
   EXPECT_EQ(rewritten("run {{ x }} \"$(cat {{join(a, ' ')}})\" # it's {{y}}").value(),
             "run <x> \"$(cat <join(a, ' ')>)\" # it's <y>");
   EXPECT_EQ(rewritten("no placeholder { } '}}'").value(), "no placeholder { } '}}'");
 }
 
-TEST(Shell, APlaceholderWithinQuotesOrWithoutItsEndIsRefused) {
+TEST(ShellText, APlaceholderWithinQuotesOrWithoutItsEndIsRefused) {
   EXPECT_EQ(rewritten("sh -c \"{{ x }}\"").error().code, Code::kInvalid);
   EXPECT_EQ(rewritten("sh -c '{{ x }}'").error().code, Code::kInvalid);
   EXPECT_EQ(rewritten("run {{ x").error().code, Code::kInvalid);
 }
 
-TEST(Shell, WhatTheCallerRefusesIsItsOwnError) {
+TEST(ShellText, WhatTheCallerRefusesIsItsOwnError) {
   EXPECT_EQ(rewritten("run {{ bad }}").error().code, Code::kNotFound);
 }
 

@@ -3,6 +3,7 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "flow/store.h"
 
 namespace wherry::cli {
 namespace {
@@ -66,6 +67,17 @@ Names job_numbers(app::Wherry& wherry) {
   return names;
 }
 
+Names flow_names(app::Wherry& wherry) {
+  Names names;
+  if (const auto found = flow::Store(wherry.database()).runs(kMostNames)) {
+    for (const auto& run : *found) {
+      names.push_back(run.name);
+      names.push_back(std::to_string(run.id));
+    }
+  }
+  return names;
+}
+
 // Completion never complains: without a readable state there are just no names.
 Names names_of(Context& context, ValueKind kind) {
   const auto opened = context.wherry();
@@ -77,6 +89,7 @@ Names names_of(Context& context, ValueKind kind) {
   if (kind == ValueKind::kSite) return site_names(wherry);
   if (kind == ValueKind::kApp) return app_names(wherry);
   if (kind == ValueKind::kJob) return job_numbers(wherry);
+  if (kind == ValueKind::kFlow) return flow_names(wherry);
   return {};
 }
 

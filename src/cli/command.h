@@ -44,6 +44,7 @@ enum class ValueKind {
   kSite,      // number, name or part of the path
   kApp,       // name or number
   kJob,       // number
+  kFlow,      // number of a run, or name
 };
 
 struct OptionSpec {

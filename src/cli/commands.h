@@ -25,6 +25,8 @@ std::span<const Command> job_commands();
 std::span<const Command> job_wait_commands();
 std::span<const Command> transfer_item_commands();
 std::span<const Command> queue_commands();
+std::span<const Command> flow_commands();
+std::span<const Command> flow_run_commands();
 std::span<const Command> endpoint_commands();
 std::span<const Command> permission_commands();
 std::span<const Command> bookmark_commands();

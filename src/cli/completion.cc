@@ -102,7 +102,8 @@ void add_values(ValueKind kind, std::span<const std::string_view> choices, const
     for (const std::string& name : lookup(ValueKind::kEndpoint)) out.insert(name + ":");
   }
   static constexpr ValueKind kNamed[] = {ValueKind::kEndpoint, ValueKind::kSync, ValueKind::kTask,
-                                         ValueKind::kSite,     ValueKind::kApp,  ValueKind::kJob};
+                                         ValueKind::kSite,     ValueKind::kApp,  ValueKind::kJob,
+                                         ValueKind::kFlow};
   if (std::find(std::begin(kNamed), std::end(kNamed), kind) != std::end(kNamed)) {
     for (std::string& name : lookup(kind)) out.insert(std::move(name));
   }

@@ -13,7 +13,7 @@
 
 namespace wherry::cli {
 
-// Names that are in the state: of endpoints, syncs, tasks, sites, apps or jobs.
+// Names that are in the state: of endpoints, syncs, tasks, sites, apps, jobs or flows.
 using NameLookup = std::function<std::vector<std::string>(ValueKind)>;
 
 // What may stand for the last of `words` (maybe empty); the words before it are complete, without

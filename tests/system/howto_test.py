@@ -129,6 +129,24 @@ class HowTo(WherryTest):
         self.assertEqual(sorted(self.tree(archive)), [b"run42", b"run42/a.tif.gz", b"run42/b.tif.gz", b"run42/c.tif.gz"])
         self.assertIn("JOB_FINISHED", self.follow(page, "Look at them", {" 17": " 1"}, cwd=site))
 
+    def test_workflows(self):
+        page = "workflows"
+        home = self.environment["HOME"]
+        self.follow(page, "Name the places")
+        flows = pathlib.Path(home) / "flows"
+        (flows / "count.yml").write_text(re.search(r"```yaml\n(.*?)```", section(page, "Write the flow"), re.S)[1])
+        self.follow(page, "Look before you run", cwd=flows)
+        self.assertTrue((flows / "count.svg").read_text().startswith("<svg "))
+        told = self.follow(page, "Run it", cwd=flows)
+        self.assertIn("2 rows", told)
+        self.assertIn("it failed", told)
+        self.assertEqual(list((flows / "scratch").iterdir()), [])
+        self.assertIn("it has ended already", self.follow(page, "Go on after a failure", cwd=flows))
+        self.assertEqual((flows / "lab/run43/count.txt").read_text(), "1 rows\n")
+        (flows / "frames.yml").write_text(re.search(r"```yaml\n(.*?)```", section(page, "Many files at once"), re.S)[1])
+        told = self.follow(page, "Many files at once", cwd=flows)
+        self.assertIn("b.tif.gz", told)
+
 
 if __name__ == "__main__":
     unittest.main()
