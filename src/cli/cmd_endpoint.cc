@@ -22,6 +22,13 @@ std::vector<std::string> keywords_of(const std::string& text) {
   return keywords;
 }
 
+// A service elsewhere, which does not tell where an endpoint's files are, does not tell this
+// either.
+std::string access_text(const Endpoint& endpoint) {
+  if (endpoint.storage_url.empty() && !endpoint.is_guest()) return {};
+  return endpoint.access == Access::kRead ? "read-only" : "read-write";
+}
+
 Record endpoint_record(const Endpoint& endpoint) {
   return {
       "endpoint",
@@ -34,8 +41,7 @@ Record endpoint_record(const Endpoint& endpoint) {
        {"public", "Public", endpoint.is_public},
        {"requires_data_access", "Requires Data Access", endpoint.requires_data_access,
         shown_if(endpoint.requires_data_access)},
-       {"access", "Access",
-        std::string(endpoint.access == Access::kRead ? "read-only" : "read-write")},
+       {"access", "Access", access_text(endpoint), shown_if(!access_text(endpoint).empty())},
        {"owner_string", "Owner", endpoint.owner},
        {"description", "Description", endpoint.description},
        {"organization", "Organization", endpoint.organization},
@@ -65,8 +71,7 @@ Result<void> show_endpoints(Context& context, const std::vector<Endpoint>& found
                        {"owner_string", "Owner", Shown::kNotInText},
                        {"description", "Description"}});
   for (const Endpoint& endpoint : found) {
-    table.row({Bytes{endpoint.display_name}, endpoint.id,
-               std::string(endpoint.access == Access::kRead ? "read-only" : "read-write"),
+    table.row({Bytes{endpoint.display_name}, endpoint.id, access_text(endpoint),
                Bytes{storage_text(endpoint)}, endpoint.owner, endpoint.description});
   }
   table.finish();

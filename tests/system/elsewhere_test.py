@@ -26,8 +26,9 @@ class Commands(TwoWherrys):
         self.assertTrue((self.archive_files / "new/d0/file 0").exists())
         self.wherry("rm", "--recursive", "archive:/new/d0")
         self.assertFalse((self.archive_files / "new/d0").exists())
-        names = [row["display_name"] for row in self.wherry_json("endpoint", "list")["DATA"]]
-        self.assertEqual(sorted(names), ["archive", "lab"])  # all that are there for the client
+        listed = self.wherry_json("endpoint", "list")["DATA"]
+        self.assertEqual(sorted(row["display_name"] for row in listed), ["archive", "lab"])  # all that are there for the client
+        self.assertEqual({row["access"] for row in listed}, {""})  # the service does not tell it
         found = self.wherry_json("endpoint", "search", "lab")["DATA"]
         self.assertEqual([each["id"] for each in found], [self.lab])
 
