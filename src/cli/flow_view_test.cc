@@ -41,8 +41,8 @@ TEST(FlowTree, ShowsEachTaskWithItsItemsBelowIt) {
   views[3].files = 1;
   EXPECT_THAT(flow_tree(views, {}, kNow),
               ElementsAre("stage  running              1 running, 1 succeeded",
-                          "  a    succeeded  1m        1 file, 2.0 KiB",
-                          "  b    running    5.0 s     1 of 4 files, 0 B of 0 B",
+                          "  a    succeeded  1m 0s     1 file, 2 KiB",
+                          "  b    running    5 s       1 of 4 files, 0 B of 0 B",
                           "clean  blocked              needs 'stage', which failed"));
 }
 
