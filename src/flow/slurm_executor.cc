@@ -298,8 +298,7 @@ void SlurmExecutor::on_no_answer(const Error& error) {
     if (entry.is_settled || !entry.id.empty()) continue;
     Error told = error;
     if (entry.may_be_there)
-      told.message +=
-          fmt::format("; it may be there as job '{}'", slurm_name_of(entry.wanted.key));
+      told.message += fmt::format("; it may be there as job '{}'", slurm_name_of(entry.wanted.key));
     settle(entry, std::move(told));
   }
 }
