@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "base/path.h"
 #include "base/text.h"
@@ -153,11 +154,13 @@ std::vector<Value> flow_run_row(const flow::RunRecord& run, bool is_held) {
 }
 
 Record flow_run_record(const flow::RunRecord& run, bool is_held, std::span<const Node> nodes) {
+  // Of a task with items, these count, once they are known.
+  std::set<std::string_view> with_items;
+  for (const Node& node : nodes)
+    if (node.kind == Node::Kind::kItem) with_items.insert(node.task);
   std::map<NodeState, std::uint64_t> counts;
   for (const Node& node : nodes)
-    if (node.kind != Node::Kind::kGroup || !is_settled(node.state) ||
-        node.state != NodeState::kSucceeded)
-      ++counts[node.state];
+    if (node.kind != Node::Kind::kGroup || with_items.count(node.task) == 0) ++counts[node.state];
   Tally tally;
   for (const auto& [state, count] : counts)
     tally.counts.emplace_back(lower_case(to_string(state)), count);

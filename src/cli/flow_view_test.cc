@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace wherry::cli {
 namespace {
 
@@ -61,6 +63,21 @@ TEST(FlowTree, WhatGoesOnAndWhatFailedIsShownWhereThereIsNoRoomForAll) {
   EXPECT_TRUE(lines[2].starts_with("  70"));
   EXPECT_EQ(lines[3], "and 98 more");
   for (const std::string& line : lines) EXPECT_LE(line.size(), 20u);
+}
+
+TEST(FlowRuns, ItemsAreCountedInPlaceOfTheirTask) {
+  const std::vector<Node> nodes = {
+      view_of_node("stage", NodeState::kFailed, Node::Kind::kGroup).node,
+      view_of_node("stage", NodeState::kFailed, Node::Kind::kItem, "a").node,
+      view_of_node("stage", NodeState::kSucceeded, Node::Kind::kItem, "b").node,
+      view_of_node("later", NodeState::kBlocked, Node::Kind::kGroup).node,
+  };
+  const Record record = flow_run_record({}, false, nodes);
+  const auto tasks = std::find_if(record.fields.begin(), record.fields.end(),
+                                  [](const Field& field) { return field.key == "tasks"; });
+  EXPECT_THAT(std::get<Tally>(tasks->value).counts,
+              ElementsAre(testing::Pair("succeeded", 1u), testing::Pair("failed", 1u),
+                          testing::Pair("blocked", 1u)));
 }
 
 TEST(FlowRuns, OneThatNobodyRunsIsInterrupted) {
