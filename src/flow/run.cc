@@ -118,7 +118,7 @@ class FlowRun::Work {
   Result<void> load(const std::optional<std::string>& text);
   Result<void> take_up();
   Result<void> take_up_submissions(std::map<NodeId, std::size_t>& running);
-  void take_up_submission(const Submission& submission, std::vector<Request> requests,
+  void take_up_submission(const RunSubmission& submission, std::vector<Request> requests,
                           const std::map<NodeId, std::size_t>& nodes);
   Result<void> take_up_command(std::size_t at);
   void wake_task(const Node& node);
@@ -282,8 +282,8 @@ Result<void> FlowRun::Work::take_up() {
 // Removes from `running` what travels in one of them.
 Result<void> FlowRun::Work::take_up_submissions(std::map<NodeId, std::size_t>& running) {
   if (running.empty()) return {};
-  TRY_ASSIGN(const std::vector<Submission> submissions, store_.submissions(id_));
-  for (const Submission& submission : submissions) {
+  TRY_ASSIGN(const std::vector<RunSubmission> submissions, store_.submissions(id_));
+  for (const RunSubmission& submission : submissions) {
     std::map<NodeId, std::size_t> nodes;
     std::vector<Request> requests;
     for (const SubmissionMember& member : submission.members) {
@@ -304,7 +304,8 @@ Result<void> FlowRun::Work::take_up_submissions(std::map<NodeId, std::size_t>& r
   return {};
 }
 
-void FlowRun::Work::take_up_submission(const Submission& submission, std::vector<Request> requests,
+void FlowRun::Work::take_up_submission(const RunSubmission& submission,
+                                       std::vector<Request> requests,
                                        const std::map<NodeId, std::size_t>& nodes) {
   const auto place_of = [&](std::size_t member) -> std::optional<std::size_t> {
     const auto found = nodes.find(submission.members[member].node);

@@ -345,8 +345,8 @@ Result<void> Store::record_submission(RunId id, const tasks::SubmissionId& submi
   });
 }
 
-Result<std::vector<Submission>> Store::submissions(RunId id) {
-  return database_.read([&](soci::session& sql) -> Result<std::vector<Submission>> {
+Result<std::vector<RunSubmission>> Store::submissions(RunId id) {
+  return database_.read([&](soci::session& sql) -> Result<std::vector<RunSubmission>> {
     const auto run = static_cast<long long>(id);
     std::string submission, request;
     long long node = 0;
@@ -357,7 +357,7 @@ Result<std::vector<Submission>> Store::submissions(RunId id) {
          soci::use(run), soci::into(submission), soci::into(node), soci::into(attempt),
          soci::into(request));
     select.execute();
-    std::vector<Submission> submissions;
+    std::vector<RunSubmission> submissions;
     while (select.fetch()) {
       if (submissions.empty() || submissions.back().id != submission)
         submissions.push_back({submission, {}});

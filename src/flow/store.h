@@ -83,7 +83,7 @@ struct SubmissionMember {
   int attempt = 0;
   std::string request;
 };
-struct Submission {
+struct RunSubmission {
   tasks::SubmissionId id;
   std::vector<SubmissionMember> members;  // in the order of its items
 };
@@ -117,7 +117,7 @@ class Store {
   Result<void> record_submission(RunId id, const tasks::SubmissionId& submission,
                                  std::span<const NodeId> nodes);
   // In the order in which they were recorded.
-  Result<std::vector<Submission>> submissions(RunId id);
+  Result<std::vector<RunSubmission>> submissions(RunId id);
 
  private:
   Database& database_;
