@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The part of scripts/demo-flow that comes after the build: demo_flow.py BINARY FILES"""
+"""The part of scripts/demo-flow that comes after the build: demo_flow.py BINARY PACKAGE FILES
+
+PACKAGE is the directory in which this Python finds the package wherry."""
 
 import json
 import os
@@ -121,11 +123,11 @@ def choose(count: int) -> list[pathlib.Path]:
     return [files[number * len(files) // count] for number in range(count)]
 
 
-def check_results(demo: Demo, run: int, files: list[pathlib.Path]) -> int:
+def check_results(demo: Demo, run: str, files: list[pathlib.Path]) -> int:
     """How many results are not what the same command answers when it is run directly, or were left in the scratch."""
     wrong = 0
     for file in files:
-        result = demo.results / str(run) / (str(file.relative_to(ROOT)) + ".gz")
+        result = demo.results / run / (str(file.relative_to(ROOT)) + ".gz")
         direct = subprocess.run(["gzip", "-n", "-c", "-9"], stdin=open(file, "rb"), capture_output=True, check=True).stdout
         if not result.is_file() or result.read_bytes() != direct:
             print(f"demo-flow: {result} is not what gzip answers for {file}", file=sys.stderr)
@@ -152,7 +154,7 @@ def show_whole_run(demo: Demo, files: list[pathlib.Path]) -> int:
     tasks = demo.ask("task", "list", "--limit", "1000")["DATA"]
     transfers = [task for task in tasks if task["type"] == "TRANSFER"]
     print(f"   {seconds:.1f} s; {2 * len(files)} transfers travelled in {len(transfers)} tasks")
-    return check_results(demo, 1, files)
+    return check_results(demo, "1", files)
 
 
 def show_protected_source(demo: Demo) -> None:
@@ -187,10 +189,18 @@ def show_resumed_run(demo: Demo, files: list[pathlib.Path]) -> int:
     print(f"   killed with {before.count('SUCCEEDED')} done, {before.count('RUNNING')} under way, "
           f"{before.count('WAITING')} waiting")
     demo.wherry("flow", "run", flow, "--resume")
-    run = demo.ask("flow", "show", "compress")["run"]
+    run = str(demo.ask("flow", "show", "compress")["run"])
     check(set(demo.states("compress").values()) == {"SUCCEEDED"}, "the resumed run is not at its end")
     print("   resumed to its end")
     return check_results(demo, run, files)
+
+
+def show_python(demo: Demo, package: str, files: list[pathlib.Path]) -> int:
+    print("== the same as a program, with the futures of the package wherry", flush=True)
+    program = pathlib.Path(__file__).with_name("demo_workflow.py")
+    words = [sys.executable, "-B", str(program), str(demo.work), *(str(file.relative_to(ROOT)) for file in files)]
+    subprocess.run(words, env={**demo.env, "PYTHONPATH": package}, check=True, timeout=PATIENCE)
+    return check_results(demo, "python", files)
 
 
 def make_scratch() -> pathlib.Path:
@@ -203,7 +213,7 @@ def make_scratch() -> pathlib.Path:
 
 
 def main() -> int:
-    binary, count = sys.argv[1], int(sys.argv[2])
+    binary, package, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
     scratch = make_scratch()
     demo = Demo(binary, scratch)
@@ -213,10 +223,11 @@ def main() -> int:
         wrong = show_whole_run(demo, files)
         show_protected_source(demo)
         wrong += show_resumed_run(demo, files)
+        wrong += show_python(demo, package, files)
         if wrong:
             print(f"demo-flow: {wrong} results are wrong", file=sys.stderr)
             return 1
-        print(f"\nAll {2 * len(files)} results are what gzip answers when it is run directly; nothing is left in the "
+        print(f"\nAll {3 * len(files)} results are what gzip answers when it is run directly; nothing is left in the "
               "scratch place.")
         return 0
     except subprocess.CalledProcessError as error:
