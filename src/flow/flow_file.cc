@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMaxNameCharacters = 100;
 constexpr int kMaxRetries = 100;
-constexpr Duration kLongest = std::chrono::hours(24 * 365);
+constexpr Duration kLongestTime = std::chrono::hours(24 * 365);
 constexpr std::string_view kEachSuffix = ".each";
 constexpr std::string_view kCleanupSuffix = ".cleanup";
 constexpr std::string_view kReservedWords[] = {"and",  "or",    "not",  "in",
@@ -343,10 +343,10 @@ class TaskReader {
            TRY_ASSIGN(task_.when, read_expression(value));
            return {};
          }},
-        duration_field("timeout", task_.timeout, 1s, kLongest),
+        duration_field("timeout", task_.timeout, 1s, kLongestTime),
         {"on_timeout", [this](const YamlNode& value) { return read_on_timeout(value); }},
         integer_field("retries", task_.retries, 0, kMaxRetries),
-        duration_field("retry_delay", task_.retry_delay, 0s, kLongest),
+        duration_field("retry_delay", task_.retry_delay, 0s, kLongestTime),
         // Of commands
         executors_field(command_.executors),
         template_field("directory", command_.directory),
@@ -358,7 +358,7 @@ class TaskReader {
         {"walltime",
          [this](const YamlNode& value) -> Result<void> {
            TRY_ASSIGN(const Duration walltime, read_walltime(value));
-           if (walltime < 1s || walltime > kLongest)
+           if (walltime < 1s || walltime > kLongestTime)
              return value.wrong("it is from 1 second to a year");
            command_.walltime = walltime;
            return {};

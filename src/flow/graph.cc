@@ -175,11 +175,11 @@ Look look_of(WorkKind kind) {
 }
 
 std::string first_line(const std::string& text) {
-  constexpr std::size_t kLongest = 40;
+  constexpr std::size_t kMaxLine = 40;
   const std::size_t begin = std::min(text.find_first_not_of(" \t\n"), text.size());
   std::string line = escape_bytes(text.substr(begin, text.find('\n', begin) - begin));
-  if (line.size() <= kLongest) return line;
-  std::size_t end = kLongest - 3;
+  if (line.size() <= kMaxLine) return line;
+  std::size_t end = kMaxLine - 3;
   while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;
   return line.substr(0, end) + "...";
 }
