@@ -89,8 +89,13 @@ class Bench {
                                         {}, execution);
     service_ = std::make_unique<SlowService>(*real_);
     tasks::TransferService* used = real_.get();
-    if (which == Service::kSlow) used = service_.get();
-    tasks_ = DataTasks::create({*used, system_clock(), system_random(), "bench", {}}, {});
+    DataTasks::Options options;
+    if (which == Service::kSlow) {
+      used = service_.get();
+    } else {
+      options.looks_per_second = 0;
+    }
+    tasks_ = DataTasks::create({*used, system_clock(), system_random(), "bench", {}}, options);
   }
 
   void write(const std::string& name, const std::string& content) {

@@ -184,8 +184,10 @@ Result<RemoteService*> Wherry::remote(const std::string& name) {
   return remote.get();
 }
 
+bool Wherry::is_embedded(std::string_view name) { return name == "local"; }
+
 Result<tasks::TransferService*> Wherry::service_of(const std::string& name) {
-  if (name == "local") return static_cast<tasks::TransferService*>(&service());
+  if (is_embedded(name)) return static_cast<tasks::TransferService*>(&service());
   TRY_ASSIGN(RemoteService * remote, this->remote(name));
   return &remote->service();
 }

@@ -62,6 +62,8 @@ class Wherry {
   flow::Executors& executors();
   // The service of that name, as the setting `service` takes it, "local" too.
   Result<tasks::TransferService*> service_of(const std::string& name);
+  // Whether that is the embedded service, which is asked without a request being sent.
+  static bool is_embedded(std::string_view name);
 
  private:
   struct Parts;

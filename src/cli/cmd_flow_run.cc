@@ -193,6 +193,7 @@ Result<RunEnd> run_here(Context& context, app::Wherry& wherry, const RunRecord& 
                        system_random(),
                        wherry.owner(),
                        wherry.directory() + "/flows"};
+  if (app::Wherry::is_embedded(run.service)) parts.data.looks_per_second = 0;
   if (!on_terminal) {
     parts.on_change = [&err = context.err()](const flow::Node& node) { tell_change(err, node); };
   }

@@ -17,8 +17,12 @@ class LookPace {
   static constexpr double kBurst = 20;  // requests beyond the rate
   static constexpr Duration kShortest = std::chrono::milliseconds(5);
 
+  // `per_second` 0: requests cost so little that only the pauses between them grow.
   LookPace(double per_second, Duration now)
-      : per_second_(std::clamp(per_second, 0.01, 20.0)), newest_(now), last_(now) {}
+      : is_bounded_(per_second > 0),
+        per_second_(is_bounded_ ? std::clamp(per_second, 0.01, 20.0) : kUnhurried),
+        newest_(now),
+        last_(now) {}
 
   void submitted(Duration now) {
     newest_ = now;
@@ -36,10 +40,11 @@ class LookPace {
     const Duration shortest = std::min(kShortest, longest);
     const Duration next = unseen_ ? std::max(last_, *unseen_) + shortest
                                   : last_ + std::clamp((last_ - newest_) / 4, shortest, longest);
-    return std::max(next, last_ + time_of(1 - left_));
+    return is_bounded_ ? std::max(next, last_ + time_of(1 - left_)) : next;
   }
 
  private:
+  static constexpr double kUnhurried = 2;  // of what has waited for long, where nothing is bounded
   static double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
   }
@@ -48,6 +53,7 @@ class LookPace {
     return std::chrono::duration_cast<Duration>(time);
   }
 
+  const bool is_bounded_;
   const double per_second_;
   double left_ = kBurst;
   Duration newest_;

@@ -46,6 +46,19 @@ TEST(LookPace, HoweverMuchIsSubmittedTheRateHoldsInTheLongRun) {
   EXPECT_GE(requests, 2 * 100 - 3);
 }
 
+TEST(LookPace, WithoutABoundEachOfManyIsLookedForSoonAndWhatIsLongIsNot) {
+  LookPace pace(0, 0s);
+  Duration now{0};
+  for (int i = 0; i < 1000; ++i, now += 20ms) {
+    pace.submitted(now);
+    ASSERT_EQ(pace.next(), now + 5ms) << i;
+    pace.asked(3, pace.next());
+  }
+  const auto at = looks(pace, now + 60s);
+  EXPECT_LE(at.size(), 60 * 2 + LookPace::kBurst + 1);
+  EXPECT_GE(at.back() - at[at.size() - 2], Duration(499ms));
+}
+
 TEST(LookPace, AfterALongRestItIsSoonAgain) {
   LookPace pace(0.5, 0s);
   looks(pace, 100s);

@@ -115,8 +115,10 @@ Result<flow::DataTasks*> Session::data_tasks(app::Wherry& wherry, const Key& key
   std::unique_ptr<flow::DataTasks>& found = data_tasks_[key];
   if (!found) {
     TRY_ASSIGN(tasks::TransferService * service, wherry.service_of(key.first));
+    flow::DataTasks::Options wanted{.window = key.second};
+    if (app::Wherry::is_embedded(key.first)) wanted.looks_per_second = 0;
     found = flow::DataTasks::create({*service, system_clock(), system_random(), wherry.owner(), {}},
-                                    {.window = key.second});
+                                    wanted);
   }
   return found.get();
 }
@@ -217,7 +219,7 @@ py::object Service::endpoints(const std::string& text, std::size_t limit) const 
 py::object Service::create_endpoint(const std::string& name, const std::string& directory,
                                     bool read_only, ByteCount bytes_per_second) const {
   return to_python(session_->with([&](app::Wherry& wherry) -> Result<endpoints::Endpoint> {
-    if (name_ != "local") {
+    if (!app::Wherry::is_embedded(name_)) {
       return make_error(Code::kUnsupported,
                         "endpoints of a service elsewhere are made there, not from here");
     }
