@@ -24,6 +24,11 @@ if(WHERRY_SANITIZE)
     # the assembler refuses ("Cannot represent a difference across sections").
     target_compile_options(wherry_flags INTERFACE -fno-sanitize=function)
   endif()
+  # Each of these programs has some 300 MB, half a minute for Debian's usual linker.
+  find_program(WHERRY_MOLD mold)
+  if(WHERRY_MOLD)
+    target_link_options(wherry_flags INTERFACE -fuse-ld=mold)
+  endif()
 endif()
 if(WHERRY_FUZZ)
   target_compile_options(wherry_flags INTERFACE -fsanitize=fuzzer-no-link)

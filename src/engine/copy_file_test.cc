@@ -100,7 +100,7 @@ TEST_F(CopyFile, BytesThatTurnOverOnTheWayAreCaughtAndCopiedAgain) {
 TEST_F(CopyFile, LargeFileIsVerifiedPartByPart) {
   put_file(*source_, "f", random_bytes((64 << 20) + 5000, 1));
   HookedStorage source(*source_);  // cannot be cloned
-  for (const std::uint64_t piece : {0, 63, 64}) {
+  for (const std::uint64_t piece : {0u, 63u, 64u}) {
     const auto target = open_memory();
     TestRun run;
     Faults faults;

@@ -206,7 +206,7 @@ TimePoint CronSchedule::next_after(TimePoint time) const {
       }
     }
   }
-  CHECK(!"a schedule that parse() has accepted fires");
+  CHECK(false && "a schedule that parse() has accepted fires");
   return TimePoint::max();
 }
 
