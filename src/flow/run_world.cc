@@ -53,6 +53,9 @@ RunWorld::RunWorld() {
   service = tasks::LocalService::create({*database, *endpoints, system_clock(), system_random()},
                                         options, tasks::Execution::kAll);
   store = std::make_unique<Store>(*database);
+  executors = std::make_unique<Executors>(
+      system_clock(), Executors::Options{.settings = parse_executors(nullptr).value(),
+                                         .directory = scratch.path()});
 }
 
 RunWorld::~RunWorld() = default;
@@ -90,6 +93,7 @@ RunRecord RunWorld::create(const std::string& yaml, const std::vector<std::strin
 Result<RunEnd> RunWorld::run(RunId id, Death& death, const std::optional<std::string>& text,
                              std::stop_token stop) {
   const auto own = Database::open({.path = scratch.file("wherry.db"),
+                                   .sessions = 1,
                                    .fault = [&](std::string_view) { return death.step(); }})
                        .value();
   tasks::DistantService distant(*service);
@@ -98,10 +102,8 @@ Result<RunEnd> RunWorld::run(RunId id, Death& death, const std::optional<std::st
     return death.has_come() ? Result<void>(dead()) : Result<void>();
   };
   distant.answer_fault = distant.fault;
-  Executors executors(system_clock(),
-                      {.settings = parse_executors(nullptr).value(), .directory = scratch.path()});
   RunParts parts{
-      distant, executors, *own, system_clock(), system_random(), "ada", scratch.file("flows"),
+      distant, *executors, *own, system_clock(), system_random(), "ada", scratch.file("flows"),
       {},      on_change};
   parts.data.window = std::chrono::milliseconds(5);
   parts.data.looks_per_second = 50;
@@ -117,9 +119,7 @@ Result<RunEnd> RunWorld::run(RunId id) {
 }
 
 Result<RunEnd> RunWorld::cancel(RunId id) {
-  Executors executors(system_clock(),
-                      {.settings = parse_executors(nullptr).value(), .directory = scratch.path()});
-  FlowRun flow_run({*service, executors, *database, system_clock(), system_random(), "ada",
+  FlowRun flow_run({*service, *executors, *database, system_clock(), system_random(), "ada",
                     scratch.file("flows")},
                    id);
   return flow_run.cancel({});

@@ -69,6 +69,7 @@ class RunWorld {
   std::unique_ptr<endpoints::Endpoints> endpoints;
   std::unique_ptr<tasks::LocalService> service;
   std::unique_ptr<Store> store;
+  std::unique_ptr<Executors> executors;  // of all processes: to make one takes a process
   std::function<void(const Node&)> on_change;
 };
 
