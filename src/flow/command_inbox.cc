@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/path.h"
 
@@ -75,7 +76,7 @@ Future<CommandEnd> CommandInbox::add(const Command& command, const std::string& 
   }
   wanted.promise.on_cancel([inbox = shared_from_this(), is_cancelled = wanted.is_cancelled] {
     *is_cancelled = true;
-    inbox->wake();
+    inbox->cancelled();
   });
   {
     const std::lock_guard lock(mutex_);
@@ -83,6 +84,14 @@ Future<CommandEnd> CommandInbox::add(const Command& command, const std::string& 
   }
   wake();
   return future;
+}
+
+void CommandInbox::cancelled() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_cancels_ = true;
+  }
+  wake();
 }
 
 void CommandInbox::close() {
@@ -97,6 +106,7 @@ CommandInbox::Taken CommandInbox::take() {
   Taken taken;
   const std::lock_guard lock(mutex_);
   taken.commands.swap(added_);
+  taken.has_cancels = std::exchange(has_cancels_, false);
   taken.is_closed = is_closed_;
   // A token that was stopped stays so: each round has its own.
   if (!is_closed_) next_ = std::stop_source();

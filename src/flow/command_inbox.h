@@ -45,6 +45,7 @@ class CommandInbox : public std::enable_shared_from_this<CommandInbox> {
   struct Taken {
     std::deque<WantedCommand> commands;
     std::stop_token next;
+    bool has_cancels = false;  // since the last time
     bool is_closed = false;
   };
   Taken take();
@@ -52,12 +53,14 @@ class CommandInbox : public std::enable_shared_from_this<CommandInbox> {
   void wait(std::stop_token next);
 
  private:
+  void cancelled();
   void wake();
 
   std::mutex mutex_;
   std::condition_variable_any woken_;
   std::deque<WantedCommand> added_ GUARDED_BY(mutex_);
   std::stop_source next_ GUARDED_BY(mutex_);
+  bool has_cancels_ GUARDED_BY(mutex_) = false;
   bool is_closed_ GUARDED_BY(mutex_) = false;
 };
 

@@ -78,7 +78,7 @@ void LocalExecutor::run() {
     CommandInbox::Taken taken = inbox_->take();
     for (WantedCommand& wanted : taken.commands) queue_.push_back(std::move(wanted));
     if (taken.is_closed) return abandon_all();
-    end_queued();
+    if (taken.has_cancels) end_queued();
     end_running();
     start_queued();
     if (!children_) {

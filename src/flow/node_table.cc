@@ -35,6 +35,11 @@ void wait_again(Node& node) {
   node.ended.reset();
 }
 
+bool is_bad(NodeState state) {
+  return state == NodeState::kFailed || state == NodeState::kBlocked ||
+         state == NodeState::kCancelled;
+}
+
 bool was_touched(const Node& node) {
   return node.state == NodeState::kSucceeded || node.state == NodeState::kRunning;
 }
@@ -42,19 +47,89 @@ bool was_touched(const Node& node) {
 }  // namespace
 
 NodeTable::NodeTable(const Flow& flow, const Graph& graph)
-    : flow_(flow), graph_(graph), tasks_(flow.tasks.size()) {}
+    : flow_(flow), graph_(graph), tasks_(flow.tasks.size()) {
+  for (std::size_t place = 0; place < graph_.order.size(); ++place) {
+    const std::size_t task = graph_.order[place];
+    tasks_[task].order = place;
+    for (const Graph::Edge& need : graph_.needs[task])
+      tasks_[need.task].needed_by.push_back({task, need.each});
+  }
+}
 
 std::size_t NodeTable::add(std::size_t task, Node node) {
   const std::size_t at = nodes_.size();
+  TaskNodes& nodes = tasks_[task];
   if (node.kind == Node::Kind::kItem) {
-    tasks_[task].items.push_back(at);
+    places_.push_back({task, nodes.items.size()});
+    nodes.items.push_back(at);
   } else {
-    tasks_[task].whole = at;
+    places_.push_back({task, std::nullopt});
+    nodes.whole = at;
   }
+  const NodeState state = node.state;
   nodes_.push_back(std::move(node));
-  tasks_of_.push_back(task);
+  count(at, state, true);
+  make_due(at);
   return at;
 }
+
+// ---- what is due
+
+// Keeps the sums; `is_there`: the node has that state now, else it had it.
+void NodeTable::count(std::size_t at, NodeState state, bool is_there) {
+  const auto add_to = [is_there](std::size_t& sum) { is_there ? ++sum : --sum; };
+  if (!is_settled(state)) add_to(unsettled_);
+  if (!item_of(at)) return;
+  TaskNodes& nodes = tasks_[task_of(at)];
+  add_to(nodes.counts[static_cast<std::size_t>(state)]);
+  const auto keep_in = [&](std::set<std::size_t>& set) {
+    if (is_there) {
+      set.insert(at);
+    } else {
+      set.erase(at);
+    }
+  };
+  if (is_bad(state)) keep_in(nodes.bad);
+  if (state == NodeState::kSkipped) keep_in(nodes.skipped);
+}
+
+void NodeTable::make_due(std::size_t at) { due_.emplace(tasks_[task_of(at)].order, at); }
+
+std::optional<std::size_t> NodeTable::take_due() {
+  if (due_.empty()) return std::nullopt;
+  const std::size_t at = due_.begin()->second;
+  due_.erase(due_.begin());
+  return at;
+}
+
+void NodeTable::set_state(std::size_t at, NodeState state) {
+  const std::size_t task = task_of(at);
+  const auto item = item_of(at);
+  const Sum before = sum_of_items(task);
+  count(at, nodes_[at].state, false);
+  nodes_[at].state = state;
+  count(at, state, true);
+  const Sum after = sum_of_items(task);
+  if (item) {
+    make_due(whole(task));
+  } else if (is_expanded(task)) {
+    return;  // its items are what others look at
+  }
+  // Those who need all of it are not told of each item, of which they may have as many.
+  const bool is_told_to_all =
+      !item || !after.is_waiting || (before.bad == nullptr) != (after.bad == nullptr);
+  for (const Graph::Edge& other : tasks_[task].needed_by) {
+    if (!is_expanded(other.task)) {
+      make_due(whole(other.task));
+    } else if (other.each) {
+      if (item) make_due(items(other.task)[*item]);
+    } else if (is_told_to_all) {
+      for (const std::size_t each : items(other.task)) make_due(each);
+    }
+  }
+}
+
+// ---- nodes
 
 Result<std::vector<NodeId>> NodeTable::adopt(std::vector<Node> stored) {
   // Items that nobody has begun with are found anew: the list may be another one now.
@@ -143,44 +218,32 @@ std::vector<std::size_t> NodeTable::expand(std::size_t first, const TextList& te
       node.item = texts[index];
       changed.push_back(add(task, std::move(node)));
     }
-    Node& group = nodes_[whole(task)];
-    group.state = NodeState::kRunning;
+    set_state(whole(task), NodeState::kRunning);
     changed.push_back(whole(task));
   }
   return changed;
 }
 
 NodeTable::Sum NodeTable::sum_of(const Graph::Edge& need, std::optional<std::size_t> item) const {
-  std::vector<std::size_t> counted;
-  if (!is_expanded(need.task)) {
-    counted = {whole(need.task)};
-  } else if (need.each && item) {
-    counted = {items(need.task)[*item]};
-  } else {
-    counted = items(need.task);
-  }
-  Sum sum;
-  for (const std::size_t at : counted) {
-    const Node& node = nodes_[at];
-    switch (node.state) {
-      case NodeState::kWaiting:
-      case NodeState::kRunning:
-        sum.waiting = &node;
-        break;
-      case NodeState::kSucceeded:
-        sum.has_good = true;
-        break;
-      case NodeState::kSkipped:
-        sum.skipped = &node;
-        break;
-      case NodeState::kFailed:
-      case NodeState::kBlocked:
-      case NodeState::kCancelled:
-        if (sum.bad == nullptr) sum.bad = &node;
-        break;
-    }
-  }
-  return sum;
+  if (!is_expanded(need.task)) return sum_of_node(whole(need.task));
+  if (need.each && item) return sum_of_node(items(need.task)[*item]);
+  return sum_of_items(need.task);
+}
+
+NodeTable::Sum NodeTable::sum_of_node(std::size_t at) const {
+  const Node& node = nodes_[at];
+  return {is_bad(node.state) ? &node : nullptr, node.state == NodeState::kSkipped ? &node : nullptr,
+          !is_settled(node.state), node.state == NodeState::kSucceeded};
+}
+
+NodeTable::Sum NodeTable::sum_of_items(std::size_t task) const {
+  const TaskNodes& nodes = tasks_[task];
+  const auto has = [&](NodeState state) {
+    return nodes.counts[static_cast<std::size_t>(state)] > 0;
+  };
+  return {nodes.bad.empty() ? nullptr : &nodes_[*nodes.bad.begin()],
+          nodes.skipped.empty() ? nullptr : &nodes_[*nodes.skipped.rbegin()],
+          has(NodeState::kWaiting) || has(NodeState::kRunning), has(NodeState::kSucceeded)};
 }
 
 NodeTable::Verdict NodeTable::verdict(std::size_t task, std::optional<std::size_t> item) const {
@@ -193,9 +256,8 @@ NodeTable::Verdict NodeTable::verdict(std::size_t task, std::optional<std::size_
   for (const Graph::Edge& need : graph_.needs[task]) {
     const Sum sum = sum_of(need, item);
     if (sum.bad != nullptr) return {Verdict::Kind::kBlock, because(*sum.bad)};
-    if (sum.waiting != nullptr) {
-      if (verdict.kind == Verdict::Kind::kGo)
-        verdict = {Verdict::Kind::kWait, fmt::format("for '{}'", sum.waiting->name())};
+    if (sum.is_waiting) {
+      if (verdict.kind == Verdict::Kind::kGo) verdict = {Verdict::Kind::kWait, ""};
     } else if (sum.skipped != nullptr && (!sum.has_good || is_deletion)) {
       verdict = {Verdict::Kind::kSkip, because(*sum.skipped)};
     }
@@ -204,20 +266,12 @@ NodeTable::Verdict NodeTable::verdict(std::size_t task, std::optional<std::size_
 }
 
 NodeState NodeTable::state_of_items(std::size_t task) const {
-  const Sum sum = sum_of({task, false}, std::nullopt);
-  if (sum.waiting != nullptr) return NodeState::kRunning;
+  const Sum sum = sum_of_items(task);
+  if (sum.is_waiting) return NodeState::kRunning;
   if (sum.bad == nullptr) return sum.has_good ? NodeState::kSucceeded : NodeState::kSkipped;
   // The worst that an item came to: a failure explains more than what it held up.
-  NodeState worst = sum.bad->state;
-  for (const std::size_t item : items(task)) {
-    if (nodes_[item].state == NodeState::kFailed) worst = NodeState::kFailed;
-  }
-  return worst;
-}
-
-bool NodeTable::all_settled() const {
-  return std::all_of(nodes_.begin(), nodes_.end(),
-                     [](const Node& node) { return is_settled(node.state); });
+  const auto failed = tasks_[task].counts[static_cast<std::size_t>(NodeState::kFailed)];
+  return failed > 0 ? NodeState::kFailed : sum.bad->state;
 }
 
 bool NodeTable::all_good() const {

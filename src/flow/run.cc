@@ -129,7 +129,7 @@ class FlowRun::Work {
   Result<void> take_endings();
   Result<void> look_around();
   Result<void> advance();
-  void advance_task(std::size_t task);
+  void advance_due(std::size_t at);
   void expand(std::size_t task);
   void advance_node(std::size_t at, std::optional<std::size_t> item);
   void prepare(std::size_t at, std::optional<std::size_t> item);
@@ -174,6 +174,7 @@ class FlowRun::Work {
   std::unique_ptr<NodeTable> table_;
   std::deque<Live> live_;
   std::set<std::size_t> running_;
+  std::set<std::pair<Duration, std::size_t>> again_;  // monotonic: what waits for another attempt
   bool is_cancelling_ = false;
   Duration cancel_deadline_{0};
   Duration next_look_{0};
@@ -375,14 +376,14 @@ Result<void> FlowRun::Work::take_endings() {
 // Now and then: what others want, and what nobody tells by itself.
 Result<void> FlowRun::Work::look_around() {
   const Duration now = parts_.clock.monotonic();
+  if (now < next_look_) return {};
+  next_look_ = now + kLookInterval;
   for (const std::size_t at : running_) {
     Live& state = live(at);
     if (!state.deadline || now < *state.deadline || state.is_out_of_time) continue;
     state.is_out_of_time = true;
     cancel_node(at);
   }
-  if (now < next_look_) return {};
-  next_look_ = now + kLookInterval;
   if (!is_cancelling_) {
     TRY_ASSIGN(is_cancelling_, store_.is_cancel_requested(id_));
   }
@@ -399,7 +400,10 @@ Result<void> FlowRun::Work::look_around() {
 
 Result<void> FlowRun::Work::advance() {
   if (!is_cancelling_) {
-    for (const std::size_t task : graph_.order) advance_task(task);
+    const Duration now = parts_.clock.monotonic();
+    for (; !again_.empty() && again_.begin()->first <= now; again_.erase(again_.begin()))
+      table_->make_due(again_.begin()->second);
+    while (const auto at = table_->take_due()) advance_due(*at);
   }
   TRY(save());
   const std::vector<std::size_t> starting = std::exchange(starting_, {});
@@ -407,16 +411,14 @@ Result<void> FlowRun::Work::advance() {
   return {};
 }
 
-void FlowRun::Work::advance_task(std::size_t task) {
-  if (!table_->has_items(task)) return advance_node(table_->whole(task), std::nullopt);
-  const std::size_t whole = table_->whole(task);
-  if (is_settled(table_->node(whole).state)) return;
-  if (!table_->is_expanded(task)) expand(task);
-  if (!table_->is_expanded(task)) return;
-  const auto& items = table_->items(task);
-  for (std::size_t item = 0; item < items.size(); ++item) advance_node(items[item], item);
+void FlowRun::Work::advance_due(std::size_t at) {
+  const std::size_t task = table_->task_of(at);
+  const Node& node = table_->node(at);
+  if (node.kind != Node::Kind::kGroup) return advance_node(at, table_->item_of(at));
+  if (is_settled(node.state)) return;
+  if (!table_->is_expanded(task)) return expand(task);
   const NodeState state = table_->state_of_items(task);
-  if (state != table_->node(whole).state) change(whole, state, "");
+  if (state != node.state) change(at, state, "");
 }
 
 // Finds the items of a task, or that it will have none. Of one that follows another, the other one
@@ -429,9 +431,11 @@ void FlowRun::Work::expand(std::size_t task) {
   if (verdict.kind == Kind::kBlock) return change(whole, NodeState::kBlocked, verdict.reason);
   if (verdict.kind == Kind::kSkip) return change(whole, NodeState::kSkipped, verdict.reason);
   if (!foreach) return;
-  auto found = foreach_items(*foreach, lookup_for(task, std::nullopt));
   // A list from results is there when they are.
-  if (verdict.kind == Kind::kWait && (!found || mentions_results(*foreach))) return;
+  const bool is_early = verdict.kind == Kind::kWait;
+  if (is_early && mentions_results(*foreach)) return;
+  auto found = foreach_items(*foreach, lookup_for(task, std::nullopt));
+  if (!found && is_early) return;
   if (!found) return change(whole, NodeState::kFailed, "foreach: " + found.error().message);
   if (found->empty()) return change(whole, NodeState::kSkipped, "its list is empty");
   for (const std::size_t at : table_->expand(task, *found)) mark(at);
@@ -489,10 +493,12 @@ void FlowRun::Work::prepare(std::size_t at, std::optional<std::size_t> item) {
 // Nothing new begins, and what runs is asked to end.
 void FlowRun::Work::cancel_all() {
   const Duration now = parts_.clock.monotonic();
-  if (cancel_deadline_ == Duration(0)) cancel_deadline_ = now + kCancelPatience;
-  for (std::size_t at = 0; at < table_->size(); ++at) {
-    if (table_->node(at).state == NodeState::kWaiting)
-      change(at, NodeState::kCancelled, "the run was cancelled");
+  if (cancel_deadline_ == Duration(0)) {
+    cancel_deadline_ = now + kCancelPatience;
+    for (std::size_t at = 0; at < table_->size(); ++at) {
+      if (table_->node(at).state == NodeState::kWaiting)
+        change(at, NodeState::kCancelled, "the run was cancelled");
+    }
   }
   const std::vector<std::size_t> running(running_.begin(), running_.end());
   for (const std::size_t at : running) {
@@ -700,6 +706,7 @@ void FlowRun::Work::fail(std::size_t at, const Error& error) {
     return change(at, NodeState::kFailed, error.message);
   ++state.tries;
   state.not_before = parts_.clock.monotonic() + task.retry_delay;
+  again_.emplace(state.not_before, at);
   change(at, NodeState::kWaiting,
          fmt::format("attempt {} failed: {}; again in {}", state.tries, error.message,
                      format_duration(task.retry_delay)));
@@ -718,8 +725,8 @@ void FlowRun::Work::end_inactive_task(const Node& node) {
 // ---- words
 
 void FlowRun::Work::change(std::size_t at, NodeState state, std::string reason) {
+  table_->set_state(at, state);
   Node& node = table_->node(at);
-  node.state = state;
   node.reason = std::move(reason);
   if (is_settled(state)) node.ended = parts_.clock.now();
   mark(at);

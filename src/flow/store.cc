@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kNodeStates[] = {"WAITING", "RUNNING", "SUCCEEDED", "FAILED",
                                             "BLOCKED", "SKIPPED", "CANCELLED"};
+static_assert(std::size(kNodeStates) == kNodeStateCount);
 constexpr std::string_view kRunStates[] = {"RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"};
 constexpr std::string_view kNodeKinds[] = {"single", "group", "item"};
 

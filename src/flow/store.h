@@ -33,6 +33,7 @@ enum class NodeState {
   kSkipped,    // its `when` is false, its list is empty, or what it needs was skipped
   kCancelled,
 };
+inline constexpr std::size_t kNodeStateCount = 7;
 std::string_view to_string(NodeState state);  // "WAITING", …
 Result<NodeState> parse_node_state(std::string_view text);
 bool is_settled(NodeState state);  // neither waiting nor running
