@@ -52,7 +52,7 @@ class FlowCrash : public testing::Test {
     }
     for (int i = 0; i < kFrames; ++i)
       world_.write("lab", fmt::format("f{}", i), fmt::format("in {}\n", i));
-    for (const tasks::Task& task : world_.tasks()) earlier_.insert(task.id);
+    began_ = system_clock().now();
     return world_.create(crash_flow(world_)).id;
   }
   int run_with_deaths(RunId id, const std::function<std::size_t()>& next_death);
@@ -63,7 +63,7 @@ class FlowCrash : public testing::Test {
  private:
   std::map<std::string, int> log_lines() const;
 
-  std::set<tasks::TaskId> earlier_;
+  TimePoint began_;
 };
 
 // How often each line stands in the log of the commands.
@@ -89,8 +89,10 @@ void FlowCrash::check_all_was_done_once(RunId id, int deaths) {
   }
   std::uint64_t transfers = 0, deletions = 0;
   std::set<std::string> submissions;
-  for (const tasks::Task& task : world_.tasks()) {
-    if (earlier_.contains(task.id)) continue;
+  tasks::TaskFilter since;
+  since.requested_after = began_;
+  const auto tasks = world_.service->tasks(since).value();
+  for (const tasks::Task& task : tasks) {
     (task.type == tasks::TaskType::kTransfer ? transfers : deletions) += task.item_count;
     EXPECT_TRUE(submissions.insert(task.submission_id).second);
     EXPECT_EQ(task.state, tasks::TaskState::kSucceeded) << task.label;
