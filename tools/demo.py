@@ -9,9 +9,10 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from typing import NamedTuple
+
+from demo_shared import make_scratch, shown
 
 
 class Changes(NamedTuple):
@@ -92,14 +93,6 @@ class Demo:
         return compared.stdout + compared.stderr
 
 
-def shown(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return ""
-
-
 def report(passes: list[dict]) -> None:
     print(f"\n{'pass':>4} {'files seen':>11} {'added':>8} {'changed':>8} {'renamed':>8} {'deleted':>8} "
           f"{'failed':>7} {'moved':>12} {'seconds':>8}")
@@ -141,19 +134,10 @@ def remove(scratch: pathlib.Path) -> None:
     shutil.rmtree(scratch)
 
 
-def make_scratch() -> pathlib.Path:
-    place = os.environ.get("TMPDIR", "/var/tmp")
-    try:
-        return pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-", dir=place))
-    except OSError as error:
-        raise SystemExit(f"demo: no scratch directory can be made in '{place}': {error.strerror}; set TMPDIR to a "
-                         "directory that you may write to") from None
-
-
 def main() -> int:
     binary, directories = sys.argv[1], [pathlib.Path(text) for text in sys.argv[2:]]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
-    scratch = make_scratch()
+    scratch = make_scratch("demo")
     try:
         if not enough_room(directories, scratch):
             return 1

@@ -10,15 +10,12 @@ import pathlib
 import select
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-import tempfile
 import time
-from typing import Iterator
 
-ROOT = pathlib.Path("/usr")  # what the endpoint "machine" shows, read-only
-BELOW = ("share/doc", "include")
+from demo_shared import BELOW, ROOT, make_scratch, real_files
+
 SIZES = range(200, 1 << 20)
 PATIENCE = 600
 
@@ -102,21 +99,9 @@ class Demo:
         self.wherry("endpoint", "create", "results", str(self.results))
 
 
-def real_files() -> Iterator[pathlib.Path]:
-    for below in BELOW:
-        for directory, directories, names in os.walk(ROOT / below):
-            directories.sort()
-            for name in sorted(names):
-                path = pathlib.Path(directory, name)
-                status = path.lstat()
-                plain = str(path).isascii() and str(path).isprintable()
-                if plain and stat.S_ISREG(status.st_mode) and status.st_size in SIZES and os.access(path, os.R_OK):
-                    yield path
-
-
 def choose(count: int) -> list[pathlib.Path]:
     """Files that are spread over all that there are, each once."""
-    files = list(real_files())
+    files = [file for file in real_files(SIZES) if str(file).isascii() and str(file).isprintable()]
     if len(files) < count:
         raise SystemExit(f"demo-flow: only {len(files)} readable files below "
                          f"{', '.join(str(ROOT / below) for below in BELOW)}; ask for fewer")
@@ -203,19 +188,10 @@ def show_python(demo: Demo, package: str, files: list[pathlib.Path]) -> int:
     return check_results(demo, "python", files)
 
 
-def make_scratch() -> pathlib.Path:
-    place = os.environ.get("TMPDIR", "/var/tmp")
-    try:
-        return pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-flow-", dir=place))
-    except OSError as error:
-        raise SystemExit(f"demo-flow: no scratch directory can be made in '{place}': {error.strerror}; set TMPDIR to "
-                         "a directory that you may write to") from None
-
-
 def main() -> int:
     binary, package, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
-    scratch = make_scratch()
+    scratch = make_scratch("demo-flow")
     demo = Demo(binary, scratch)
     try:
         files = choose(count)

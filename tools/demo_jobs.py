@@ -9,15 +9,13 @@ import pathlib
 import shutil
 import signal
 import statistics
-import stat
 import subprocess
 import sys
-import tempfile
 import time
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
-ROOT = pathlib.Path("/usr")  # what the endpoint "machine" shows, read-only
-BELOW = ("share/doc", "include")
+from demo_shared import BELOW, ROOT, make_scratch, real_files, shown
+
 SIZES = range(200, 4 << 20)
 PATIENCE = "15m"
 
@@ -118,34 +116,15 @@ class Demo:
         return found
 
 
-def real_files() -> Iterator[pathlib.Path]:
-    for below in BELOW:
-        for directory, directories, names in os.walk(ROOT / below):
-            directories.sort()
-            for name in sorted(names):
-                path = pathlib.Path(directory, name)
-                status = path.lstat()
-                if stat.S_ISREG(status.st_mode) and status.st_size in SIZES and os.access(path, os.R_OK):
-                    yield path
-
-
 def choose(count: int) -> list[Job]:
     """Jobs over files that are spread over all that there are; each file once, again only if there are too few."""
-    files = list(real_files())
+    files = list(real_files(SIZES))
     if not files:
         raise SystemExit(f"demo-jobs: no readable files below {', '.join(str(ROOT / below) for below in BELOW)}")
     apps = sorted(COMMANDS)
     chosen = [files[number * len(files) // count] for number in range(count)]
     return [Job(apps[number % len(apps)], path, f"{apps[number % len(apps)]}/{number}")
             for number, path in enumerate(chosen)]
-
-
-def shown(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return ""
 
 
 def report(demo: Demo, jobs: list[Job], seconds: float) -> None:
@@ -188,15 +167,6 @@ def show_log(demo: Demo) -> None:
         print(f"the end of {log}:\n{log.read_text(errors='replace')[-4000:]}", file=sys.stderr)
 
 
-def make_scratch() -> pathlib.Path:
-    place = os.environ.get("TMPDIR", "/var/tmp")
-    try:
-        return pathlib.Path(tempfile.mkdtemp(prefix="wherry-demo-jobs-", dir=place))
-    except OSError as error:
-        raise SystemExit(f"demo-jobs: no scratch directory can be made in '{place}': {error.strerror}; set TMPDIR to "
-                         "a directory that you may write to") from None
-
-
 def enough_room(jobs: list[Job], scratch: pathlib.Path) -> bool:
     """For inputs, what they become and the results; and what Wherry keeps of each job."""
     needed = sum(3 * job.source.stat().st_size + (64 << 10) for job in jobs)
@@ -210,7 +180,7 @@ def enough_room(jobs: list[Job], scratch: pathlib.Path) -> bool:
 def main() -> int:
     binary, count = sys.argv[1], int(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then, either
-    scratch = make_scratch()
+    scratch = make_scratch("demo-jobs")
     demo = Demo(binary, scratch)
     try:
         jobs = choose(count)
