@@ -126,7 +126,7 @@ TEST_F(AccessRoutesTest, AStrangerIsToldOfNoEndpoint) {
 
 TEST_F(AccessRoutesTest, RulesAreForTheirManagersAndRolesForAdministrators) {
   const std::string id = give(kBen, "/in/", "rw");
-  const auto denied = [this](const Response& answer) {
+  const auto denied = [](const Response& answer) {
     EXPECT_EQ(answer.status, 403u) << answer.body;
     EXPECT_EQ(code(answer), "PermissionDenied");
   };
