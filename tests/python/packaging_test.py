@@ -35,6 +35,19 @@ def test_the_wheel_holds_the_package_and_says_for_which_python(wheel):
     assert {f"wherry-{wherry.__version__}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD")} < names
 
 
+@pytest.mark.parametrize("cmake, said", [
+    (None, "cmake is missing"), ("#!/bin/sh\necho 'no package fmt' >&2\nexit 1\n", "no package fmt")])
+def test_what_the_build_lacks_is_told_with_what_to_do(tmp_path, cmake, said):
+    if cmake:
+        (tmp_path / "cmake").write_text(cmake)
+        (tmp_path / "cmake").chmod(0o755)
+    program = "import sys; sys.path.insert(0, 'packaging/python'); import backend; backend.build_wheel('.')"
+    done = subprocess.run([sys.executable, "-B", "-c", program], cwd=ROOT, capture_output=True, text=True,
+                          env={"PATH": str(tmp_path)}, timeout=120)
+    assert done.returncode == 1 and said in done.stderr and "scripts/install-dependencies" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_pip_installs_it_and_it_works(wheel, tmp_path, laptop, scratch):
     pytest.importorskip("pip")
     target = tmp_path / "site"
