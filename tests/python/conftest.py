@@ -45,8 +45,6 @@ def own_state(tmp_path, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("WHERRY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("WHERRY_SETTINGS", str(tmp_path / "settings.yml"))
-    # A file that waits half a second for others makes these tests long and shows nothing.
-    monkeypatch.setenv("WHERRY_TRANSFER_GROUP_AGE", "1ms")
     yield
     if wherry.client._default is not None:
         wherry.client._default.close()
@@ -89,7 +87,6 @@ def service():
     import served
     import system
     with system.Scratch() as scratch:
-        scratch.env["WHERRY_TRANSFER_GROUP_AGE"] = "1ms"
         started = served.Service(scratch)
         yield started
         started.stop()
