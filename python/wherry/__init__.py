@@ -40,9 +40,12 @@ Modules
     `wherry.sync`      Sync: directories that are kept mirrored
     `wherry.errors`    what goes wrong, as exceptions
 
+Units are those of Python: seconds for durations, `datetime.datetime` in UTC for times, bytes for sizes.
+
 Processes: start workers with the methods 'spawn' or 'forkserver' of multiprocessing, or first use Wherry after a fork; in
 the fork of a process that uses it, every call raises `wherry.errors.ForkedError`. When the interpreter ends, it waits for
-no task: those of this machine go on with the next program that runs tasks.
+no task: those of this machine stay ACTIVE and go on with the next program that runs tasks, such as this one when it is
+started again, ``wherry serve`` or ``wherry task resume``.
 """
 
 from ._wherry import __version__

@@ -36,21 +36,28 @@ _SLICE = 0.5  # seconds between looks for ctrl-C while a call waits
 
 
 class Client:
-    """What programs use a service through. Cheap to make: nothing is opened or asked before the first call.
+    """A service, as programs use it: its endpoints, their files, and the tasks that move them.
 
-    `service`
+    service
         Where endpoints and tasks are: "local" (the state directory of this user, as the command ``wherry`` uses it;
         this process then does the work), "globus", or the address of a ``wherry serve``. None takes the setting
-        `service`. For a service elsewhere, log in once with ``wherry login``.
-    `state_dir`, `settings`
+        `service`, which is "local" by default. For a service elsewhere, log in once with ``wherry login``.
+    state_dir
+        The state directory, by default that of the setting `state.dir`, ~/.local/state/wherry.
+    settings
         Instead of those of the settings file and the variables WHERRY_*; names and values are those of
         ``wherry config show``: ``Client(settings={"transfer.workers": "4"})``.
-    `batch_window`
+    batch_window
         Transfers between the same two endpoints with the same options that are started within this many seconds
         travel in one task, each with its own result. 0 makes each a task of its own.
 
-    Safe for concurrent calls. Clients of one state directory share one open session, which ends with the last of them,
-    or with the interpreter. A client can be pickled; the copy opens its own session where it is used.
+    It is cheap to make: nothing is opened or asked before the first call. Safe for concurrent calls. Clients of one state
+    directory share what they have open, which ends with the last of them or with the interpreter; their settings must
+    be the same. A client can be pickled; the copy opens the state directory where it is used.
+
+    Endpoints are given by name or id, paths from the root of the endpoint, with or without a slash before them. What goes
+    wrong is a `WherryError`: `NotFoundError` for an endpoint, file or task that does not exist, `LoginNeededError` where
+    ``wherry login`` is needed; the others are in `wherry.errors`.
     """
 
     def __init__(self, service: Optional[str] = None, *, state_dir: Optional[Path] = None,
@@ -73,22 +80,23 @@ class Client:
 
     @property
     def service(self) -> str:
-        """The name of the service: "local", "globus" or an address."""
+        """Which service it is: "local", "globus" or an address."""
         self._open()
         assert self._service_name is not None
         return self._service_name
 
     @property
     def state_dir(self) -> str:
-        """The state directory."""
+        """The path of the state directory."""
         self._open()
         assert self._directory is not None
         return self._directory
 
     def close(self) -> None:
-        """Gives the session back; if nobody else uses it, its threads end.
+        """Ends the use of this client; ``with Client() as client:`` calls it.
 
-        Futures that still wait then end with False. Their tasks stay as they are: those of this machine go on with the
+        If no other client of this process uses the state directory, its threads end, and tasks of `wherry.data` that
+        have not ended become False here. At the service they stay as they are: those of this machine go on with the
         next program that runs tasks, those of a service elsewhere go on there.
         """
         with self._lock:
@@ -133,27 +141,31 @@ class Client:
     # Endpoints
 
     def endpoints(self, search: str = "", limit: int = 1000) -> List[Endpoint]:
-        """Endpoints, sorted by name; those with `search` in name, description, organization or keywords."""
+        """At most `limit` endpoints, sorted by name: those with `search` in name, description, organization or keywords."""
         return [Endpoint(**fields) for fields in self._open().endpoints(search, limit)]
 
     def endpoint(self, name_or_id: str) -> Endpoint:
-        """One endpoint. `NotFoundError` if there is none; an error that lists them if several have the name."""
+        """One endpoint. `NotFoundError` if there is none; an error that lists their ids if several have the name."""
         return Endpoint(**self._open().endpoint(name_or_id))
 
     def create_endpoint(self, name: str, directory: Path, *, read_only: bool = False,
                         bytes_per_second: int = 0) -> Endpoint:
-        """Makes a directory of this machine known by a name, as ``wherry endpoint create``; 0: with all its bandwidth."""
+        """Makes a directory of this machine an endpoint, as ``wherry endpoint create`` does. Of the service "local" only.
+
+        `read_only` refuses to write there. `bytes_per_second` is what transfers from and to it take together; 0: as
+        much as they can.
+        """
         return Endpoint(**self._open().create_endpoint(name, os.fsencode(os.path.abspath(directory)), read_only,
                                                        bytes_per_second))
 
     def delete_endpoint(self, name_or_id: str) -> None:
-        """Forgets an endpoint of this machine. Its files stay."""
+        """Forgets an endpoint of the service "local". Its files stay."""
         self._open().delete_endpoint(name_or_id)
 
-    # Files. Paths begin at the root of the endpoint, with or without a slash.
+    # Files
 
     def ls(self, endpoint: str, path: Path = "/") -> List[FileInfo]:
-        """What is in a directory, sorted by name."""
+        """The files and directories in a directory, sorted by name."""
         return [FileInfo._of(fields) for fields in self._open().list(endpoint, os.fsencode(path))]
 
     def stat(self, endpoint: str, path: Path) -> FileInfo:
@@ -161,23 +173,23 @@ class Client:
         return FileInfo._of(self._open().stat(endpoint, os.fsencode(path)))
 
     def mkdir(self, endpoint: str, path: Path) -> None:
-        """Makes a directory, in one that exists."""
+        """Makes a directory, in one that exists; a `WherryError` with code "already exists" if there is one."""
         self._open().make_directory(endpoint, os.fsencode(path))
 
     def rename(self, endpoint: str, old_path: Path, new_path: Path) -> None:
-        """Renames a file or directory within its endpoint; nothing is replaced."""
+        """Renames a file or directory within its endpoint. Nothing is replaced: a `WherryError` with code "already exists"."""
         self._open().rename(endpoint, os.fsencode(old_path), os.fsencode(new_path))
 
     # Moving data
 
     def transfer(self, source_endpoint: str, destination_endpoint: str, source_path: Path, destination_path: Path,
                  **options: Any) -> "DataTask":
-        """Starts a transfer; takes the options of `wherry.data.transfer_task`."""
+        """Starts a transfer, and answers at once; `options` are those of `wherry.data.transfer_task`."""
         from .data import transfer_task
         return transfer_task(source_endpoint, destination_endpoint, source_path, destination_path, client=self, **options)
 
     def delete(self, endpoint: str, path: Path, **options: Any) -> "DataTask":
-        """Starts a deletion; takes the options of `wherry.data.delete_task`."""
+        """Starts a deletion, and answers at once; `options` are those of `wherry.data.delete_task`."""
         from .data import delete_task
         return delete_task(endpoint, path, client=self, **options)
 
@@ -188,12 +200,16 @@ class Client:
         return Task._of(self._open().task(task_id), self)
 
     def tasks(self, status: Union[str, Sequence[str]] = (), *, label: str = "", limit: int = 100) -> List[Task]:
-        """Tasks, newest first: with a status ("ACTIVE", ...) or one of several, with a label that matches a pattern."""
+        """At most `limit` tasks, newest first.
+
+        `status` is one or several of "ACTIVE", "INACTIVE", "SUCCEEDED" and "FAILED"; by default any. `label` is a pattern
+        with ``*`` and ``?`` for the whole label.
+        """
         statuses = [status] if isinstance(status, str) else list(status)
         return [Task._of(fields, self) for fields in self._open().tasks(statuses, label, limit)]
 
     def wait(self, task_id: str, timeout: Optional[float] = None) -> Task:
-        """Blocks until a task is not ACTIVE; `TimeoutError` after `timeout` seconds. Then see its `status`."""
+        """Blocks until a task is not ACTIVE, and answers it: see its `status`. `TimeoutError` after `timeout` seconds."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _SLICE if end is None else min(_SLICE, max(end - time.monotonic(), 0.0))
@@ -203,19 +219,19 @@ class Client:
                 raise TimeoutError(f"task {task_id} has not ended after {timeout} s; it goes on")
 
     def cancel(self, task_id: str) -> None:
-        """Asks the service to end a task."""
+        """Asks the service to end a task; what was copied stays. `wait` tells when it has ended."""
         self._open().cancel(task_id)
 
     def events(self, task_id: str, limit: int = 100) -> List[Event]:
-        """What happened to a task, newest first."""
+        """What happened to a task, newest first, at most `limit` events."""
         return [Event._of(fields) for fields in self._open().events(task_id, limit)]
 
     def transferred_files(self, task_id: str) -> List[TransferredFile]:
-        """What a task moved and verified so far."""
+        """What a task copied and verified so far."""
         return [TransferredFile(**fields) for fields in _all_pages(self._open().successful_transfers, task_id)]
 
     def failed_files(self, task_id: str) -> List[FailedFile]:
-        """What a task could not move."""
+        """What a task could not copy or delete."""
         return [FailedFile(**fields) for fields in _all_pages(self._open().item_errors, task_id)]
 
 
@@ -232,7 +248,7 @@ _default: Optional[Client] = None
 
 
 def default_client() -> Client:
-    """The client of everything that is given none: of the configured service."""
+    """What is used where no client is given: a `Client()`, of the configured service. The same one each time."""
     global _default
     if _default is None:
         _default = Client()

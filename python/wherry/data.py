@@ -72,9 +72,11 @@ def transfer_task(
     recursive
         Needed for directories.
     executor
-        Taken and not needed: no worker is occupied by waiting.
+        A name or a list of names; taken and not needed: no worker is occupied by waiting.
     inputs
         Futures that must succeed first.
+    chiltepin_task_geometry, parsl_resource_specification
+        Taken and not needed.
 
     Beyond Chiltepin's:
 
@@ -84,7 +86,7 @@ def transfer_task(
         When to copy what exists at the destination already: "exists" (never), "size", "mtime" or "checksum" (if that
         differs), or 0 to 3 as Globus counts them. By default always.
     verify_checksum
-        Compare what arrived with what was read; without it, sizes only.
+        Read what arrived again and compare it with what was read at the source; without it, compare sizes only.
     filters
         Which names of a directory take part, first match first: ``[("include", "*.h5"), ("exclude", "*", "file")]``, or
         Globus's form ``{"method": "exclude", "name": "*.tmp", "type": "file"}``.
@@ -95,11 +97,15 @@ def transfer_task(
     label
         What ``wherry task list`` calls the task.
     on_progress
-        Called now and then with a `wherry.Task`, by the thread of Wherry that calls all callbacks: it should be short.
+        Called with a `wherry.Task` when it is looked at, by the thread of Wherry that calls all callbacks: it should be
+        short.
     cancel_on_timeout
         Cancel the task when the time is up.
     alone
         Never share a task of the service with other transfers.
+
+    What is wrong with the arguments themselves, such as a negative timeout, is raised here as a `TypeError` or
+    `ValueError`; what the service finds wrong is raised by the future.
     """
     task_client = _client_of(client)
     _check_ignored(executor)
@@ -167,9 +173,9 @@ def delete_task(
 
 def transfer(src_ep: Any, dst_ep: Any, src_path: Any, dst_path: Any, timeout: Any = 3600, polling_interval: Any = 30,
              client: Optional[Client] = None, recursive: Any = False, **options: Any) -> bool:
-    """Transfers, and waits for the result: `transfer_task(...).result()`. Ctrl-C ends the waiting, not the task.
+    """Transfers, and waits for the result, True or False: `transfer_task(...).result()`, whose `options` it takes.
 
-    Can be run by a worker of Parsl or of any other pool.
+    Ctrl-C ends the waiting, not the task. It can be run by a worker of Parsl or of any other pool.
     """
     return transfer_task(src_ep, dst_ep, src_path, dst_path, timeout, polling_interval, client, recursive,
                          **options).result()
@@ -177,7 +183,7 @@ def transfer(src_ep: Any, dst_ep: Any, src_path: Any, dst_path: Any, timeout: An
 
 def delete(src_ep: Any, src_path: Any, timeout: Any = 3600, polling_interval: Any = 30,
            client: Optional[Client] = None, recursive: Any = False, **options: Any) -> bool:
-    """Deletes, and waits for the result: `delete_task(...).result()`."""
+    """Deletes, and waits for the result, True or False: `delete_task(...).result()`, whose `options` it takes."""
     return delete_task(src_ep, src_path, timeout, polling_interval, client, recursive, **options).result()
 
 

@@ -45,6 +45,9 @@ class DataTask(concurrent.futures.Future):
     Its result is True when everything it names is proven to be done, and False when it failed, was cancelled, needs a
     person (INACTIVE) or ran out of time; then `error` says why. With ``strict=True`` `result()` raises that error
     instead. What is wrong with the request itself, such as an endpoint that does not exist, is raised in both cases.
+
+    error
+        Why the result is False, a `TransferError`; None while that is not known, and after success.
     """
 
     def __init__(self, what: str, client: "Client", strict: bool):
@@ -57,7 +60,6 @@ class DataTask(concurrent.futures.Future):
         self._cancel_requested = False
         self._files_done = 0
         self._bytes_done = 0
-        #: Why the result is False; None while it is not known, and after success.
         self.error: Optional[TransferError] = None
 
     # What there is to know
@@ -83,22 +85,22 @@ class DataTask(concurrent.futures.Future):
 
     @property
     def bytes_transferred(self) -> int:
-        """Bytes that this transfer alone has moved; 0 before its end."""
+        """Bytes that this transfer alone has copied; 0 before its end. `progress()` tells of the whole task before."""
         return self._bytes_done
 
     @property
     def files_transferred(self) -> int:
-        """Files that this transfer alone has moved; 0 before its end, or if all were there already."""
+        """Files that this transfer alone has copied; 0 before its end, or if all were there already."""
         return self._files_done
 
     # Ending it
 
     def cancel(self) -> bool:
-        """Asks for its end. False if it has ended already.
+        """Asks for its end, and answers at once: False if it has ended already, else True.
 
         The result is False then (with ``strict=True`` a `TransferError` whose `cancelled` is true), once the service
         has ended the task; at once if it was not yet submitted. If other transfers travel in the same task, only this
-        one ends.
+        one ends. The future itself is never `cancelled()`: it has that result.
         """
         with self._lock:
             if self.done():
@@ -112,6 +114,22 @@ class DataTask(concurrent.futures.Future):
         return True
 
     # Waiting for it
+
+    def result(self, timeout: Optional[float] = None) -> bool:
+        """Waits for its end, for at most `timeout` seconds if given, and answers True or False; see the class.
+
+        `TimeoutError` (of `concurrent.futures`) when it has not ended by then: it goes on. Otherwise raises what
+        `exception()` answers.
+        """
+        return super().result(timeout)
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        """Waits as `result()` does, and answers what that raises; None after True and False.
+
+        A `TransferError` with ``strict=True``; `DependencyError` if a future that it was to wait for failed;
+        `InvalidRequestError` and others if the request itself is wrong: see `wherry.errors`.
+        """
+        return super().exception(timeout)
 
     def __await__(self) -> Generator[Any, None, bool]:
         return asyncio.wrap_future(self).__await__()

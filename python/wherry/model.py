@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service tells: endpoints, files, tasks and what happened to them. Each is a snapshot, and never changes."""
+"""What a service tells: endpoints, files, tasks and what happened to them. Each is a snapshot, and never changes.
+
+Times are `datetime.datetime` in UTC. Sizes are bytes. Names and paths are as `os.listdir` gives them: bytes that are not
+UTF-8 are surrogates, and `os.fsencode` gives the bytes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,21 @@ def _table(rows: List[Tuple[str, Any]]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """A named place that holds files."""
+    """A named place that holds files.
+
+    id
+        Its number, a UUID; what tasks tell.
+    display_name
+        Its name. On a service of many people several endpoints may have the same.
+    owner
+        Whose it is.
+    description, organization, keywords
+        What its owner says about it.
+    default_directory
+        Where people usually begin in it; empty: at its root, "/".
+    read_only
+        Whether nothing can be written there.
+    """
 
     id: str
     display_name: str
@@ -41,7 +59,6 @@ class Endpoint:
     description: str
     organization: str
     keywords: List[str]
-    #: Where relative paths begin, for people; empty means "/".
     default_directory: str
     read_only: bool
 
@@ -55,22 +72,36 @@ class Endpoint:
 
 @dataclasses.dataclass(frozen=True)
 class FileInfo:
-    """A line of a listing. Names are as `os.listdir` gives them: bytes that are not UTF-8 are surrogates."""
+    """A file or directory, as `Client.ls` and `Client.stat` tell of it. Of a symlink: of what it leads to.
+
+    name
+        Without the path to it.
+    type
+        "file", "dir", "symlink" (one that leads nowhere) or "other".
+    size
+        Bytes.
+    mode
+        Permission bits, such as 0o644.
+    last_modified
+        In UTC.
+    user, group
+        By name; empty if that is not known.
+    link_target
+        Where it leads, if it is a symlink; else None.
+    """
 
     name: str
-    #: "file", "dir", "symlink" (one that leads nowhere) or "other".
     type: str
     size: int
-    #: Permission bits.
     mode: int
     last_modified: Optional[datetime.datetime]
     user: str
     group: str
-    #: Where it leads, if it is a symlink.
     link_target: Optional[str]
 
     @property
     def is_directory(self) -> bool:
+        """Whether it is a directory, or a symlink to one."""
         return self.type == "dir"
 
     @classmethod
@@ -80,22 +111,38 @@ class FileInfo:
 
 @dataclasses.dataclass(frozen=True)
 class TransferredFile:
-    """A file that was moved and verified. Paths begin at the root of their endpoint."""
+    """A file that was copied and verified.
+
+    source_path, destination_path
+        From the root of their endpoints.
+    size
+        Bytes.
+    checksum
+        XXH3-128 of the content in hexadecimal; empty where the service does not tell.
+    """
 
     source_path: str
     destination_path: str
     size: int
-    #: XXH3-128 of the content in hexadecimal; empty where the service does not tell.
     checksum: str
 
 
 @dataclasses.dataclass(frozen=True)
 class FailedFile:
-    """What a task could not move, and why."""
+    """A file or directory that a task could not move, and why.
+
+    source_path, destination_path
+        From the root of their endpoints.
+    code
+        The kind of trouble: "FILE_NOT_FOUND", "PERMISSION_DENIED", ...
+    details
+        The same in a sentence.
+    is_directory
+        Whether it is a directory.
+    """
 
     source_path: str
     destination_path: str
-    #: FILE_NOT_FOUND, PERMISSION_DENIED, ...
     code: str
     details: str
     is_directory: bool
@@ -103,10 +150,19 @@ class FailedFile:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """Something that happened to a task."""
+    """Something that happened to a task.
+
+    time
+        When, in UTC.
+    code
+        What: "STARTED", "SUCCEEDED", "CANCELED", "PERMISSION_DENIED", ...
+    description, details
+        The same for people: a few words, and all there is to say.
+    is_error
+        Whether it was a trouble.
+    """
 
     time: datetime.datetime
-    #: STARTED, SUCCEEDED, CANCELED, PERMISSION_DENIED, ...
     code: str
     description: str
     details: str
@@ -119,44 +175,77 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A transfer or deletion as the service had it when it was asked. `refresh()` asks again."""
+    """A transfer or deletion as the service had it when it was asked. `refresh()` asks again.
+
+    task_id
+        Its number, a UUID.
+    type
+        "TRANSFER" or "DELETE".
+    status
+        "ACTIVE", "INACTIVE" (it needs a person, for a login say), "SUCCEEDED" or "FAILED" (also: cancelled, or its
+        deadline has passed).
+    label
+        What it is called.
+    owner
+        Who submitted it.
+    source_endpoint_id, destination_endpoint_id
+        Between which endpoints; a deletion has the first alone, the other is empty.
+    request_time, deadline, completion_time
+        When it was submitted, when it fails if it has not ended, and when it ended (None until then); in UTC.
+    items
+        How many paths were asked for. With `recursive` one path can be many files.
+    files, directories, bytes
+        Found so far; they grow while directories are read.
+    files_transferred, bytes_transferred
+        Copied so far.
+    bytes_checksummed
+        Verified by checksum so far.
+    files_skipped
+        Files that were up to date, or were to be ignored.
+    files_failed
+        Files that could not be copied; `failed_files()` names them.
+    removed
+        Files and directories that a deletion has removed.
+    bytes_per_second
+        On average, since work began.
+    faults
+        Troubles so far, those that passed when it tried again among them.
+    nice_status, nice_status_details
+        How it fares: "Queued", "OK" or the code of the trouble, with a sentence about that; empty when it has ended.
+    is_paused
+        Whether somebody who looks after an endpoint holds it back.
+    current_file
+        The file it was last seen at; empty when it has ended.
+    fatal_error
+        Why it failed as a whole: (code, description), or None.
+    """
 
     task_id: str
-    #: "TRANSFER" or "DELETE".
     type: str
-    #: "ACTIVE", "INACTIVE" (it needs a person), "SUCCEEDED" or "FAILED" (also: cancelled, expired).
     status: str
     label: str
     owner: str
     source_endpoint_id: str
-    #: Empty for a deletion.
     destination_endpoint_id: str
     request_time: datetime.datetime
     deadline: datetime.datetime
     completion_time: Optional[datetime.datetime]
-    #: Lines of the request.
     items: int
-    #: Found so far; grows while directories are read.
     files: int
     directories: int
     files_transferred: int
-    #: Up to date, or to be ignored.
     files_skipped: int
     files_failed: int
-    #: Files and directories that were deleted.
     removed: int
-    #: Of the files found so far.
     bytes: int
     bytes_transferred: int
     bytes_checksummed: int
     bytes_per_second: float
     faults: int
-    #: "Queued", "OK" or the code of the trouble; empty when it has ended.
     nice_status: str
     nice_status_details: str
     is_paused: bool
     current_file: str
-    #: (code, description) of a failed task.
     fatal_error: Optional[Tuple[str, str]]
     _client: Optional["Client"] = dataclasses.field(default=None, repr=False, compare=False)
 
@@ -167,11 +256,12 @@ class Task:
 
     @property
     def has_ended(self) -> bool:
+        """Whether it is SUCCEEDED or FAILED. An INACTIVE one can go on."""
         return self.status in ("SUCCEEDED", "FAILED")
 
     @property
     def fraction(self) -> float:
-        """How much is done, from 0 to 1: by bytes where there are any. Of what was found so far."""
+        """How much is done of what was found so far, from 0 to 1: by bytes, or by files if all are empty."""
         if self.status == "SUCCEEDED":
             return 1.0
         if self.bytes:
@@ -186,11 +276,11 @@ class Task:
         return self._service_client().task(self.task_id)
 
     def wait(self, timeout: Optional[float] = None) -> "Task":
-        """Blocks until it is not ACTIVE; `TimeoutError` after `timeout` seconds."""
+        """Blocks until it is not ACTIVE, and answers it as it is then; `TimeoutError` after `timeout` seconds."""
         return self._service_client().wait(self.task_id, timeout)
 
     def cancel(self) -> None:
-        """Asks the service to end it."""
+        """Asks the service to end it; what was copied stays. `wait()` tells when it has ended."""
         self._service_client().cancel(self.task_id)
 
     def events(self, limit: int = 100) -> List[Event]:
@@ -198,7 +288,7 @@ class Task:
         return self._service_client().events(self.task_id, limit)
 
     def transferred_files(self) -> List[TransferredFile]:
-        """What it moved and verified so far."""
+        """What it copied and verified so far."""
         return self._service_client().transferred_files(self.task_id)
 
     def failed_files(self) -> List[FailedFile]:

@@ -90,9 +90,11 @@ class WherryStaging(Staging):
     # What Parsl calls
 
     def can_stage_in(self, file: Any) -> bool:
+        """Whether it brings files of this URL."""
         return file.scheme in ("wherry", "globus") or (file.scheme == "file" and self.file_endpoint is not None)
 
     def can_stage_out(self, file: Any) -> bool:
+        """Whether it takes results to this URL."""
         return self.can_stage_in(file)
 
     def stage_in(self, dm: Any, executor: str, file: Any, parent_fut: Any) -> concurrent.futures.Future:
@@ -120,9 +122,11 @@ class WherryStaging(Staging):
                              recursive=_is_directory(file), inputs=[app_fu], **self.options)
 
     def replace_task(self, dm: Any, executor: str, file: Any, func: Any) -> None:
+        """None: the app is run as it is."""
         return None
 
     def replace_task_stage_out(self, dm: Any, executor: str, file: Any, func: Any) -> None:
+        """None: the app is run as it is."""
         return None
 
     # Places

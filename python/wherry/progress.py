@@ -27,10 +27,17 @@ __all__ = ["wait"]
 
 def wait(tasks: Iterable[DataTask], *, every: float = 0.5, bar: Optional[Callable[..., Any]] = None,
          file: Optional[TextIO] = None) -> List[bool]:
-    """Waits for tasks with a bar; answers their results in order. Raises what `result()` of the first bad one raises.
+    """Waits for all tasks with a bar, then answers their results in order: True or False.
 
-    `every` is how many seconds pass between looks. `bar` is a class with tqdm's arguments and methods to be used in its
-    place; `file` where the bar is drawn, by default standard error.
+    If `result()` of one raises, so does this, with the first of these, once all have ended. Ctrl-C ends the waiting, not
+    the tasks.
+
+    every
+        Seconds between looks.
+    bar
+        A class with tqdm's arguments and methods, to be used in place of tqdm.
+    file
+        Where the bar is drawn; by default standard error.
     """
     all_tasks = list(tasks)
     stream = file or sys.stderr

@@ -31,19 +31,36 @@ __all__ = ["Pass", "Sync"]
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """What one run of a sync did."""
+    """What one pass of a sync did.
 
-    #: From 1; 0 for a dry run.
+    number
+        From 1; 0 for a dry run.
+    label
+        What its tasks are called.
+    end
+        "done"; "incomplete": something failed, and is tried again by the next pass; "stopped": more would have been
+        deleted than `max_delete` allows, so nothing was done; "failed": it could not go on.
+    message
+        Why it did not end well, and what to do.
+    started
+        In UTC.
+    counts
+        How many "files" there are at the source; how many were "added", "modified", "renamed" and "removed"; how many
+        were left for a later pass because they are still being written ("not_quiet") or failed lately ("delayed"); how
+        many could not be read ("unreadable") or moved ("failed"); and how many "bytes" were to be copied.
+    task_ids
+        The tasks that moved its files.
+    problems
+        (path, message) of the first hundred.
+    """
+
     number: int
     label: str
-    #: "done", or why not: the words of ``wherry sync history``.
     end: str
     message: str
     started: datetime.datetime
-    #: files (seen), added, modified, renamed, removed, not_quiet, delayed, unreadable, failed, bytes.
     counts: Dict[str, int]
     task_ids: List[str]
-    #: (path, message) of the first hundred.
     problems: List[Tuple[str, str]]
 
     @property
@@ -58,7 +75,22 @@ class Pass:
 
 
 class Sync:
-    """A named, repeated copy of one directory tree to another endpoint, of what changed."""
+    """A named, repeated copy of one directory tree to another endpoint, of what changed. Made by `Sync.add`.
+
+    name
+        What it is called.
+    source_endpoint_id, source_path
+        Which tree.
+    destination_endpoint_id, destination_path
+        Where its copy is.
+    deletions
+        "keep", "propagate" or "archive"; see `add`.
+    paused
+        Whether no pass begins.
+
+    The fields are as they were when it was made or asked for. A call that finds no such sync any more raises
+    `NotFoundError`.
+    """
 
     def __init__(self, fields: Dict[str, Any], client: Client):
         self._client = client
@@ -80,16 +112,20 @@ class Sync:
             every: float = 0, cron: str = "", settle: float = 10, deletions: str = "keep", max_delete: float = 50,
             symlinks: str = "ignore", filters: Sequence[FilterRule] = (), verify_checksum: bool = True,
             preserve_mtime: bool = True, renames: bool = True, client: Optional[Client] = None) -> "Sync":
-        """Makes one.
+        """Makes a sync; nothing is copied before its first pass. Endpoints are given by name or id.
 
+        name
+            Letters, digits, "-", "_" and "."; at most 64. A `WherryError` with code "already exists" if there is one.
         every, cron
-            When `wherry sync watch` looks at everything: each so many seconds, or by a line of cron.
+            When ``wherry sync watch`` looks at everything: each so many seconds, or by a line of cron in local time,
+            "0 3 * * *". With neither, as often as it does by default; changes of local directories it sees at once.
         settle
             Seconds for which a file must have been left alone before it goes.
         deletions
-            What becomes at the destination of what has gone here: "keep", "propagate" or "archive".
+            What becomes at the destination of what has gone at the source: "keep" it, "propagate" the deletion, or
+            "archive": move it aside at the destination.
         max_delete
-            If more percent of the files would be deleted, the pass stops and does nothing.
+            If more than this percentage of the files would be deleted, the pass stops and does nothing.
         symlinks, filters, verify_checksum, preserve_mtime
             As `wherry.data.transfer_task` takes them.
         renames
@@ -105,7 +141,7 @@ class Sync:
 
     @classmethod
     def get(cls, name: str, client: Optional[Client] = None) -> "Sync":
-        """The sync of that name; `NotFoundError`."""
+        """The sync of that name. `NotFoundError` if there is none."""
         client = client or default_client()
         return cls(_syncs(client).get(name), client)
 
@@ -118,10 +154,10 @@ class Sync:
     # Using
 
     def run(self, *, dry_run: bool = False, allow_deletions: bool = False, full: bool = False) -> Pass:
-        """One pass, now. Ctrl-C ends it; the next pass finishes what it began.
+        """Makes a pass now, and answers what it did. Ctrl-C ends it; the next pass finishes what it began.
 
         `dry_run` finds the changes and does nothing; `allow_deletions` deletes however much is gone; `full` looks at every
-        file.
+        file, also where nothing seems to have changed. A paused sync raises a `WherryError`.
         """
         options = {"dry_run": dry_run, "allow_deletions": allow_deletions, "full": full}
         stop = _wherry.StopSignal()
@@ -135,7 +171,7 @@ class Sync:
                 raise
 
     def history(self, limit: int = 20) -> List[Pass]:
-        """Its passes, newest first."""
+        """Its passes, newest first, at most `limit`."""
         return [Pass._of(fields) for fields in _syncs(self._client).history(self.name, limit)]
 
     def pause(self) -> None:

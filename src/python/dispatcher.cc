@@ -17,6 +17,8 @@ bool interpreter_ends() {
 #endif
 }
 
+thread_local const Dispatcher* dispatcher_of_this_thread = nullptr;
+
 void drop(py::object* object) {
   // A thread that asked for the lock now would never come back.
   if (interpreter_ends()) return;
@@ -41,11 +43,16 @@ void Dispatcher::post(std::function<void()> call) {
   CHECK(is_awake_);
 }
 
-void Dispatcher::flush() { thread_.wait_idle(); }
+void Dispatcher::flush() {
+  if (!is_calling()) thread_.wait_idle();
+}
+
+bool Dispatcher::is_calling() const { return dispatcher_of_this_thread == this; }
 
 void Dispatcher::call_all() {
   if (interpreter_ends()) return;
   const py::gil_scoped_acquire locked;
+  dispatcher_of_this_thread = this;
   for (;;) {
     std::function<void()> call;
     {

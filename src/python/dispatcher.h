@@ -36,14 +36,17 @@ class Dispatcher {
   Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
-  // Waits for what was posted.
+  // Waits for what was posted. Not in such a call.
   ~Dispatcher();
 
   // `call` is called once with the interpreter's lock, in the order of posting. An exception that
   // leaves it is shown as one that nobody catches.
   void post(std::function<void()> call);
-  // Blocks until what was posted so far has been called. Without the interpreter's lock.
+  // Blocks until what was posted so far has been called; not in such a call, which would wait for
+  // itself. Without the interpreter's lock.
   void flush();
+  // Whether this is called by what was posted.
+  bool is_calling() const;
 
  private:
   void call_all();

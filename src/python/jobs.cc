@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/jobs.h"
 
+#include <fmt/format.h>
 #include <pybind11/stl.h>
 
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -18,15 +20,26 @@ using jobs::TextMap;
 
 // ---- from Python
 
+// What pybind11 says of a value of another type names neither the field nor the value.
+template <class T>
+T value_of(const py::handle& value, const char* name) {
+  try {
+    return value.cast<T>();
+  } catch (const py::cast_error&) {
+    throw py::type_error(
+        fmt::format("{}={} has the wrong type", name, py::repr(value).cast<std::string>()));
+  }
+}
+
 template <class T>
 T field(const py::dict& fields, const char* name, T otherwise) {
-  return fields.contains(name) ? fields[name].cast<T>() : otherwise;
+  return fields.contains(name) ? value_of<T>(fields[name], name) : otherwise;
 }
 
 template <class T>
 std::optional<T> optional_field(const py::dict& fields, const char* name) {
   if (!fields.contains(name)) return std::nullopt;
-  return fields[name].cast<T>();
+  return value_of<T>(fields[name], name);
 }
 
 std::optional<TimePoint> time_field(const py::dict& fields, const char* name) {
@@ -125,8 +138,8 @@ jobs::EventFilter event_filter(const py::dict& fields) {
   return filter;
 }
 
-jobs::Resources resources_of(const py::dict& fields) {
-  jobs::Resources resources;
+// What is not there stays as it is in `resources`.
+jobs::Resources resources_of(const py::dict& fields, jobs::Resources resources) {
   resources.num_nodes = field(fields, "num_nodes", resources.num_nodes);
   resources.ranks_per_node = field(fields, "ranks_per_node", resources.ranks_per_node);
   resources.threads_per_rank = field(fields, "threads_per_rank", resources.threads_per_rank);
@@ -134,13 +147,9 @@ jobs::Resources resources_of(const py::dict& fields) {
   resources.gpus_per_rank = field(fields, "gpus_per_rank", resources.gpus_per_rank);
   resources.node_packing_count = field(fields, "node_packing_count", resources.node_packing_count);
   resources.wall_time_min = field(fields, "wall_time_min", resources.wall_time_min);
-  resources.launch_params = text_map_field(fields, "launch_params").value_or(TextMap());
+  resources.launch_params =
+      text_map_field(fields, "launch_params").value_or(std::move(resources.launch_params));
   return resources;
-}
-
-std::optional<jobs::Resources> resources_field(const py::dict& fields) {
-  if (!fields.contains("resources")) return std::nullopt;
-  return resources_of(fields["resources"].cast<py::dict>());
 }
 
 jobs::NewJob new_job(const py::dict& fields) {
@@ -153,7 +162,6 @@ jobs::NewJob new_job(const py::dict& fields) {
     const auto [alias, path] = place.cast<std::pair<std::string, std::string>>();
     job.transfers[slot.cast<std::string>()] = {.location_alias = alias, .path = path};
   }
-  job.resources = resources_field(fields);
   job.parents = field(fields, "parent_ids", job.parents);
   job.data = field(fields, "data", std::string());
   return job;
@@ -166,7 +174,6 @@ jobs::JobChange job_change(const py::dict& fields) {
   change.workdir = optional_field<std::string>(fields, "workdir");
   change.tags = text_map_field(fields, "tags");
   change.parameters = text_map_field(fields, "parameters");
-  change.resources = resources_field(fields);
   change.data = optional_field<std::string>(fields, "data");
   return change;
 }
@@ -197,7 +204,7 @@ jobs::App new_app(jobs::SiteId site, const py::dict& fields) {
   app.preamble = field(fields, "preamble", std::string());
   app.environment = text_map_field(fields, "environment_variables").value_or(TextMap());
   app.cleanup_files = field(fields, "cleanup_files", app.cleanup_files);
-  app.resources = resources_field(fields).value_or(jobs::Resources());
+  app.resources = resources_of(field(fields, "resources", py::dict()), {});
   app.error_retries = field(fields, "error_retries", app.error_retries);
   app.timeout_retries = field(fields, "timeout_retries", app.timeout_retries);
   return app;
@@ -358,7 +365,16 @@ py::object JobStores::put_app(jobs::SiteId site, const py::dict& fields) const {
 
 py::object JobStores::create(jobs::SiteId site, const py::list& list) const {
   std::vector<jobs::NewJob> made;
-  for (const py::handle& each : list) made.push_back(new_job(each.cast<py::dict>()));
+  std::map<std::string, jobs::Resources> of_apps;
+  for (const py::handle& each : list) {
+    const auto fields = each.cast<py::dict>();
+    jobs::NewJob& job = made.emplace_back(new_job(fields));
+    if (!fields.contains("resources")) continue;
+    auto known = of_apps.find(job.app);
+    if (known == of_apps.end())
+      known = of_apps.emplace(job.app, resources_of_app(site, job.app)).first;
+    job.resources = resources_of(field(fields, "resources", py::dict()), known->second);
+  }
   return rows_to_python(
       session_->with([&](app::Wherry& wherry) { return wherry.jobs().jobs.create(site, made); }));
 }
@@ -367,6 +383,13 @@ py::object JobStores::jobs(const py::dict& fields) const {
   const jobs::JobFilter filter = job_filter(fields);
   return listing_to_python(
       session_->with([&](app::Wherry& wherry) { return wherry.jobs().jobs.list(filter); }));
+}
+
+jobs::Resources JobStores::resources_of_app(jobs::SiteId site, const std::string& app) const {
+  return session_->with([&](app::Wherry& wherry) -> Result<jobs::Resources> {
+    const auto found = wherry.jobs().apps.find(site, app);
+    return found ? found->resources : jobs::Resources();  // what is wrong is told by create()
+  });
 }
 
 std::uint64_t JobStores::modify(const py::dict& fields, const py::dict& change) const {

@@ -41,6 +41,8 @@ class JobStores {
   pybind11::object events(const pybind11::dict& filter) const;
 
  private:
+  jobs::Resources resources_of_app(jobs::SiteId site, const std::string& app) const;
+
   std::shared_ptr<Session> session_;
 };
 

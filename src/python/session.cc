@@ -85,6 +85,9 @@ std::shared_ptr<Session> Session::open(const std::map<std::string, std::string>&
 
 Session::~Session() {
   if (wherry_) close();
+  // The last that refers to it can be a callback, and a thread cannot wait for its own end.
+  if (dispatcher_ && dispatcher_->is_calling())
+    (void)new std::shared_ptr<Dispatcher>(std::move(dispatcher_));
 }
 
 void Session::close() {
@@ -235,7 +238,7 @@ py::object Service::create_endpoint(const std::string& name, const std::string& 
 
 void Service::delete_endpoint(const std::string& name_or_id) const {
   session_->with([&](app::Wherry& wherry) -> Result<void> {
-    if (name_ != "local") {
+    if (!app::Wherry::is_embedded(name_)) {
       return make_error(Code::kUnsupported,
                         "endpoints of a service elsewhere are deleted there, not from here");
     }

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """wherry.Client: endpoints, files and tasks of a service; and the package as its reader meets it."""
 
+import dataclasses
 import datetime
+import inspect
 import os
 import pathlib
 import pydoc
+import re
 import subprocess
 import sys
 
 import pytest
 
 import wherry
+import wherry.jobs
 import wherry.parsl
 import wherry.progress
+import wherry.sync
 from wherry.data import transfer_task
 
 
@@ -53,6 +58,11 @@ def test_files_are_listed_made_and_renamed(client, scratch):
     client.rename("hpc-scratch", "/data/b", "/data/c")
     assert client.stat("hpc-scratch", "/data/c").size == 5
     assert not scratch.has("data/b")
+    for clash in (lambda: client.rename("hpc-scratch", "/data/a", "/data/c"),
+                  lambda: client.mkdir("hpc-scratch", "/data/sub")):
+        with pytest.raises(wherry.WherryError) as raised:
+            clash()
+        assert raised.value.code == "already exists"
     with pytest.raises(wherry.NotFoundError):
         client.ls("hpc-scratch", "/nowhere")
     with pytest.raises(wherry.InvalidRequestError):
@@ -125,23 +135,40 @@ def test_the_package_reads_like_its_documentation():
     text = pydoc.plain(pydoc.render_doc(wherry))
     for word in ("transfer_task", "concurrent.futures.Future", "create_endpoint", "WherryStaging", "spawn"):
         assert word in text
-    for module in (wherry.data, wherry.client, wherry.errors, wherry.futures, wherry.model, wherry.parsl, wherry.progress):
+    for module in (wherry.data, wherry.client, wherry.errors, wherry.futures, wherry.jobs, wherry.model, wherry.parsl,
+                   wherry.progress, wherry.sync):
         assert module.__doc__ and module.__all__
         for name in module.__all__:
-            assert getattr(module, name).__doc__, f"{module.__name__}.{name}"
-    for thing in (wherry.Client, wherry.DataTask, wherry.Task):
-        for name, member in vars(thing).items():
-            if not name.startswith("_") and (callable(member) or isinstance(member, property)):
-                assert member.__doc__ or name in ("is_directory", "has_ended"), f"{thing.__name__}.{name}"
+            thing = getattr(module, name)
+            assert thing.__doc__, f"{module.__name__}.{name}"
+            if not inspect.isclass(thing):
+                continue
+            for field in dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ():
+                assert field.name.startswith("_") or re.search(rf"\b{field.name}\b", thing.__doc__), f"{name}.{field.name}"
+            for member_name, member in vars(thing).items():
+                is_described = isinstance(member, (classmethod, property)) or inspect.isfunction(member)
+                if is_described and not member_name.startswith("_"):
+                    assert member.__doc__, f"{name}.{member_name}"
+
+
+def test_help_asks_and_opens_nothing(tmp_path):
+    text = pydoc.plain(pydoc.render_doc(wherry.jobs))
+    for name in ("Job", "TransferItem", "EventLog", "Site"):
+        assert f"class {name}(_Record)" in text
+    assert not (tmp_path / "state").exists()
 
 
 def test_types_are_shipped():
     package = pathlib.Path(wherry.__file__).parent
     assert (package / "py.typed").exists() and (package / "_wherry.pyi").exists()
     stub = (package / "_wherry.pyi").read_text()
-    for thing in (wherry._wherry.Service, wherry._wherry.Handle, wherry._wherry.Session):
+    native = wherry._wherry
+    for thing in (native.Service, native.Handle, native.Session, native.JobStores, native.StopSignal, native.Syncs,
+                  native.TransferArguments, native.RemovalArguments):
+        [described] = re.findall(rf"^class {thing.__name__}:\n((?: .*\n|\n)+)", stub, re.M)
         for name in vars(thing):
-            assert name.startswith("_") or f"def {name}(" in stub, f"{thing.__name__}.{name} is not in the stub"
+            is_there = f"def {name}(" in described or f"    {name}: " in described
+            assert is_there or name.startswith("_"), f"{thing.__name__}.{name} is not in the stub"
 
 
 def test_nothing_but_the_standard_library_is_needed():

@@ -8,6 +8,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -75,6 +76,33 @@ def test_jobs_are_made_in_bulk_and_asked_for(site):
         Job.objects.get(state="READY")
     with pytest.raises(jobs.DoesNotExist):
         Job.objects.get(id=10_000)
+    assert Job.objects.filter(app=Double).count() == Job.objects.filter(app="Double").count() == 30
+    with pytest.raises(ValueError, match="cannot be ordered by 'workdir'"):
+        TransferItem.objects.order_by("workdir")
+
+
+def test_more_than_a_page_is_read_page_by_page(site, monkeypatch):
+    made = Job.objects.bulk_create(some_jobs(30))
+    for page in (7, 15, 30):
+        monkeypatch.setattr(jobs, "_PAGE", page)
+        assert list(Job.objects.all()) == made
+        assert list(Job.objects.order_by("-id")[5:25]) == made[24:4:-1]
+
+
+def test_what_a_job_says_of_resources_goes_over_what_its_app_says(site):
+    class Wide(Double):
+        resources = {"num_nodes": 2, "wall_time_min": 5, "launch_params": {"cpu-bind": "cores"}}
+
+    Wide.sync()
+    places = {"input": "lab:/in/1", "result": "archive:/out/1"}
+    own = Wide.submit("own", transfers=places, wall_time_min=7)
+    usual = Wide.submit("usual", transfers=places)
+    assert (own.num_nodes, own.wall_time_min, own.launch_params) == (2, 7, {"cpu-bind": "cores"})
+    assert (usual.num_nodes, usual.wall_time_min) == (2, 5)
+    with pytest.raises(TypeError, match="num_nodes='two'"):
+        Double.submit("wrong", transfers=places, num_nodes="two")
+    with pytest.raises(TypeError, match="a job has no num_node$"):
+        Job("wrong", Double, num_node=1)
 
 
 def test_all_or_none_are_made(site):
@@ -150,5 +178,21 @@ def test_the_program_of_the_page_works(site, laptop, scratch):
 def test_waiting_has_an_end(site):
     [job] = Job.objects.bulk_create(some_jobs(1))
     assert Job.objects.wait([job], timeout=0) == ([], [job])
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match="it is READY"):
         job.result(0)
+    with pytest.raises(ValueError, match="not stored"):
+        Job.objects.wait(some_jobs(1))
+    with pytest.raises(ValueError, match="FIRST_COMPLETED"):
+        Job.objects.wait([job], return_when="FIRST")
+    with pytest.raises(ValueError, match="poll_interval"):
+        Job.objects.wait([job], poll_interval=0)
+
+
+def test_what_ends_or_is_deleted_while_it_is_waited_for_is_seen_soon(site):
+    first, second = Job.objects.bulk_create(some_jobs(2))
+    threading.Timer(0.3, lambda: Job.objects.get(id=first.id).cancel()).start()
+    assert Job.objects.wait([first, second], "FIRST_COMPLETED", timeout=60, poll_interval=0.2) == ([first], [second])
+    assert first.state == "FAILED"
+    threading.Timer(0.3, lambda: Job.objects.get(id=second.id).delete()).start()
+    with pytest.raises(jobs.DoesNotExist, match=f"job {second.id} was deleted"):
+        second.result(timeout=60, poll_interval=0.2)

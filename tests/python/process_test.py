@@ -237,6 +237,28 @@ def test_clients_may_be_opened_and_closed_by_many_threads(laptop, scratch):
     assert not failures and len(scratch.tree()) == 30
 
 
+def test_a_callback_may_close_the_client_and_be_the_last_that_knows_the_task(slow, scratch):
+    done = run(BEGIN + """
+import threading, weakref
+client = wherry.Client()
+closed = threading.Event()
+def close(task):
+    client.close()
+    closed.set()
+task = started(transfer_task("slow", "hpc-scratch", "big", "big", client=client))
+task.add_done_callback(close)
+task.cancel()
+known = weakref.ref(task)
+del task
+assert closed.wait(60)
+while known() is not None:
+    time.sleep(0.01)
+print("closed")
+""", timeout=90)
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
+    clean(done)
+
+
 def test_a_busy_interpreter_does_not_hold_up_transfers(laptop, scratch):
     laptop.write("a")
     tasks = [transfer_task("my-laptop", "hpc-scratch", "a", f"b{number}") for number in range(20)]
