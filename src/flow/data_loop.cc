@@ -16,6 +16,9 @@ constexpr Duration kLongestPause = std::chrono::seconds(30);
 constexpr Duration kLongestTimeout = std::chrono::hours(24 * 365);  // more would overflow
 constexpr Duration kNothingToDo = std::chrono::hours(1);
 constexpr std::size_t kSubmissionsPerStep = 50;
+// Removals from an endpoint, each a task of its own, that have not ended. More would only wait at
+// the service, which looks through all that wait each time it begins one.
+constexpr std::size_t kMostRemovals = 100;
 
 // Whether the same call may be answered later. kConflict: there is no room for another task now.
 bool may_be_sent_later(const Error& error) {
@@ -199,7 +202,8 @@ Duration DataLoop::step() {
   for (auto at = submissions_.begin(); at != submissions_.end();) {
     const auto next = std::next(at);
     if (at->is_over()) {
-      by_task_.erase(at->task_id);
+      if (by_task_.erase(at->task_id) > 0 && !at->is_transfer())
+        --removals_[at->entries.front()->source];
       submissions_.erase(at);
     }
     at = next;
@@ -213,7 +217,8 @@ Duration DataLoop::until_next() const {
   if (const auto closes = coalescer_.next()) next = std::min(next, *closes);
   for (const Submission& one : submissions_) {
     const bool wants_cancel = one.is_cancel_wanted && !one.is_cancelled;
-    if (one.task_id.empty() || wants_cancel) next = std::min(next, one.next_try);
+    const bool may_be_sent = one.task_id.empty() && has_room(one);
+    if (may_be_sent || wants_cancel) next = std::min(next, one.next_try);
   }
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
   if (!by_task_.empty()) next = std::min(next, pace_.next());
@@ -321,10 +326,17 @@ void DataLoop::add_submission(std::vector<EntryPointer> entries,
 void DataLoop::send_all() {
   std::size_t sent = 0;
   for (auto at = submissions_.begin(); at != submissions_.end() && !is_stopped(); ++at) {
-    if (!at->task_id.empty() || at->is_over() || at->next_try > now()) continue;
+    if (!at->task_id.empty() || at->is_over() || at->next_try > now() || !has_room(*at)) continue;
     if (++sent > kSubmissionsPerStep) return;
     send(*at);
   }
+}
+
+// What was sent before, perhaps in vain, has its place.
+bool DataLoop::has_room(const Submission& submission) const {
+  if (submission.is_transfer() || submission.is_sent) return true;
+  const auto found = removals_.find(submission.entries.front()->source);
+  return found == removals_.end() || found->second < kMostRemovals;
 }
 
 void DataLoop::send(Submission& submission) {
@@ -362,7 +374,8 @@ void DataLoop::send(Submission& submission) {
   std::uint64_t line = 0;
   for (const EntryPointer& entry : submission.entries)
     entry->set_place({submission.task_id, submission.lines, line++});
-  by_task_[submission.task_id] = &submission;
+  const bool is_new = by_task_.insert_or_assign(submission.task_id, &submission).second;
+  if (is_new && !submission.is_transfer()) ++removals_[submission.entries.front()->source];
   pace_.submitted(now());
 }
 

@@ -97,6 +97,7 @@ class DataLoop {
   void add_submission(std::vector<EntryPointer> entries,
                       std::optional<tasks::SubmissionId> id = {});
   void send_all();
+  bool has_room(const Submission& submission) const;
   void send(Submission& submission);
   Result<void> record(Submission& submission);
   Result<tasks::Submitted> submit(const Submission& submission);
@@ -150,8 +151,9 @@ class DataLoop {
   std::map<std::uint64_t, EntryPointer> coalescing_;       // by number
   std::set<std::pair<Duration, EntryPointer>> deadlines_;  // of all that have not ended
   std::list<Submission> submissions_;
-  std::map<tasks::TaskId, Submission*> by_task_;  // that are followed
-  tasks::TaskId looked_at_;                       // the last one of the last request
+  std::map<tasks::TaskId, Submission*> by_task_;       // that are followed
+  std::map<tasks::EndpointId, std::size_t> removals_;  // among them, by endpoint
+  tasks::TaskId looked_at_;                            // the last one of the last request
 };
 
 }  // namespace wherry::flow

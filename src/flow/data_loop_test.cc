@@ -95,6 +95,26 @@ TEST_F(DataLoopTest, InASharedTaskOneMissingFileFailsItsOwnFutureAlone) {
   EXPECT_THAT(tasks[7].files().value(), IsEmpty());
 }
 
+TEST_F(DataLoopTest, NoMoreThanAHundredRemovalsFromAnEndpointWaitAtTheService) {
+  runs_tasks_ = false;
+  std::vector<DataTask> tasks;
+  for (int i = 0; i < 230; ++i) {
+    write("scratch", fmt::format("{}", i));
+    tasks.push_back(loop_->remove(removal(fmt::format("/{}", i))));
+  }
+  submit_all();
+  EXPECT_THAT(all_tasks(), SizeIs(100));
+  EXPECT_GT(step(), Duration(0)) << "nothing can be done before one has ended";
+  write("lab", "a");
+  const DataTask elsewhere = loop_->remove(removal("/a", "lab"));
+  submit_all();
+  EXPECT_TRUE(elsewhere.task_id()) << "others need not wait";
+  runs_tasks_ = true;
+  settle(futures(tasks));
+  for (const DataTask& task : tasks) EXPECT_TRUE(task.future().wait());
+  EXPECT_THAT(all_tasks(), SizeIs(231));
+}
+
 TEST_F(DataLoopTest, AServiceThatTellsPathsAndOnlyAtTheEndIsUnderstood) {
   service_->tells_items = false;
   service_->tells_while_active = false;
