@@ -155,6 +155,15 @@ Result<T> scalar(const YamlNode& node, Result<T> (*parse)(std::string_view)) {
   return value;
 }
 
+// yaml-cpp has other words for what most often is wrong.
+std::string_view advice_on(std::string_view text, int line) {
+  for (; line > 0 && !text.empty(); --line)
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  const std::size_t indent = text.find_first_not_of(" \t");
+  const bool has_tab = text.substr(0, std::min(indent, text.size())).find('\t') != text.npos;
+  return has_tab ? " (the line begins with a tab; YAML wants spaces there)" : "";
+}
+
 }  // namespace
 
 Result<YamlNode> parse_yaml(std::string_view text) {
@@ -166,8 +175,9 @@ Result<YamlNode> parse_yaml(std::string_view text) {
     }
     return builder.take();
   } catch (const YAML::Exception& problem) {
-    return make_error(Code::kInvalid, "line {}: {}", std::max(problem.mark.line, 0) + 1,
-                      escape_bytes(problem.msg));
+    const int line = std::max(problem.mark.line, 0);
+    return make_error(Code::kInvalid, "line {}: {}{}", line + 1, escape_bytes(problem.msg),
+                      advice_on(text, line));
   }
 }
 

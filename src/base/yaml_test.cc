@@ -89,6 +89,10 @@ TEST(Yaml, BrokenTextsAreReportedWithTheirLine) {
   EXPECT_THAT(complaint("a: 1\nb: {c: \n"), testing::StartsWith("line "));
   EXPECT_THAT(complaint("a: [1\nb: 2\n"), testing::StartsWith("line "));
   EXPECT_THAT(complaint("\ta: 1\n"), testing::StartsWith("line 1: "));
+  EXPECT_THAT(complaint("a: 1\nb:\n\tc: 1\n"), testing::EndsWith("YAML wants spaces there)"));
+  EXPECT_THAT(complaint("a: [1\n\tb: 2\n"), testing::StartsWith("line "));
+  EXPECT_THAT(complaint("a: {\n\t"), testing::StartsWith("line "));
+  EXPECT_THAT(complaint("a: [1\nb: 2\n"), testing::Not(HasSubstr("tab")));
 }
 
 TEST(Yaml, ValuesAreReadAsWhatIsWantedOrRefusedByLineAndName) {

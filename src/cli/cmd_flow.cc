@@ -70,7 +70,8 @@ Result<int> flow_status(Context& context, const Arguments& arguments) {
     context.output().raw(
         fmt::format("Run {} of '{}': {}\n\n", run.id, run.name, run_state_text(run, is_held)));
   Output::Table table(context.output(), "flow_task_list", flow_node_columns());
-  for (const flow::Node& node : nodes) table.row(flow_node_row(run, node, system_clock().now()));
+  for (const flow::Node& node : nodes)
+    table.row(flow_node_row(run, is_held, node, system_clock().now()));
   table.finish();
   return kExitDone;
 }
@@ -88,10 +89,16 @@ Result<int> show_flow_run(Context& context, const Arguments& arguments) {
 Result<int> cancel_left_over(Context& context, app::Wherry& wherry, const flow::RunRecord& run) {
   TRY_ASSIGN(tasks::TransferService * service, wherry.service_of(run.service));
   std::optional<Result<flow::RunEnd>> ended;
+  flow::RunParts parts{*service,
+                       wherry.executors(),
+                       wherry.database(),
+                       system_clock(),
+                       system_random(),
+                       wherry.owner(),
+                       wherry.directory() + "/flows"};
+  parts.on_change = [&err = context.err()](const flow::Node& node) { tell_flow_change(err, node); };
   run_in_foreground({.err = context.err()}, [&](std::stop_token stop) {
-    flow::FlowRun flow_run({*service, wherry.executors(), wherry.database(), system_clock(),
-                            system_random(), wherry.owner(), wherry.directory() + "/flows"},
-                           run.id);
+    flow::FlowRun flow_run(std::move(parts), run.id);
     ended.emplace(flow_run.cancel(std::move(stop)));
   });
   TRY_ASSIGN(const flow::RunEnd end, *std::move(ended));

@@ -166,21 +166,12 @@ Result<void> note_older_run(Context& context, app::Wherry& wherry, const std::st
   if (is_held) return {};
   context.err() << fmt::format(
       "wherry: run {0} of '{1}' was interrupted, and this is a new one; to go on with it instead: "
-      "wherry flow run {2} --resume; to end it: wherry flow cancel {0}\n",
-      older->id, flow_name, escape_bytes(file));
+      "{2}; to end it: wherry flow cancel {0}\n",
+      older->id, flow_name, resume_command(*older, file));
   return {};
 }
 
 // ---- running
-
-// A line for each change, where there is no terminal to draw on.
-void tell_change(std::ostream& err, const flow::Node& node) {
-  const std::string told = flow_node_text(node);
-  err << printable(fmt::format("{}: {}{}{}", node.name(), to_string(node.state),
-                               told.empty() ? "" : ": ", told))
-      << '\n'
-      << std::flush;
-}
 
 Result<RunEnd> run_here(Context& context, app::Wherry& wherry, const RunRecord& run,
                         const std::optional<std::string>& text) {
@@ -195,7 +186,9 @@ Result<RunEnd> run_here(Context& context, app::Wherry& wherry, const RunRecord& 
                        wherry.directory() + "/flows"};
   if (app::Wherry::is_embedded(run.service)) parts.data.looks_per_second = 0;
   if (!on_terminal) {
-    parts.on_change = [&err = context.err()](const flow::Node& node) { tell_change(err, node); };
+    parts.on_change = [&err = context.err()](const flow::Node& node) {
+      tell_flow_change(err, node);
+    };
   }
   flow::FlowRun flow_run(std::move(parts), run.id);
   TreeDrawing drawing(context.err());
@@ -218,7 +211,7 @@ void explain(Context& context, const RunRecord& run, RunEnd end,
     context.err() << "wherry: " << printable(fmt::format("{} failed: {}", node.name(), node.reason))
                   << '\n';
   }
-  const std::string resume = fmt::format("wherry flow run {} --resume", escape_bytes(run.file));
+  const std::string resume = resume_command(run, run.file);
   if (end == RunEnd::kFailed) {
     context.err() << fmt::format(
         "What is done stays done. Once the cause is gone: {}; all of it: wherry flow status {}\n",

@@ -336,7 +336,7 @@ Result<int> retry_jobs(Context& context, const Arguments& arguments) {
           context, arguments, [](const Job& job) { return job.state == jobs::JobState::kFailed; },
           &jobs::Jobs::retry));
   context.output().message("Retried",
-                           fmt::format("{} resumed where they failed", jobs_text(count)));
+                           fmt::format("{} resumed; what failed is tried again", jobs_text(count)));
   return kExitDone;
 }
 

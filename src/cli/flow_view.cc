@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "app/wherry.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -67,9 +68,8 @@ std::string tree_line(std::span<const NodeView> views, const NodeView& view, std
   const bool is_item = node.kind == Node::Kind::kItem;
   std::string told = flow_node_text(node);
   if (node.kind == Node::Kind::kGroup && told.empty()) told = items_text(views, node.task);
-  if (node.state == NodeState::kRunning && !is_item && node.kind != Node::Kind::kGroup)
+  if (node.state == NodeState::kRunning && node.kind != Node::Kind::kGroup && told.empty())
     told = progress_of(view);
-  if (is_item && node.state == NodeState::kRunning) told = progress_of(view);
   std::string time;
   if (node.kind != Node::Kind::kGroup && node.started) time = format_duration(time_of(node, now));
   return printable(fmt::format("{:<{}}  {:<9}  {:<8}  {}",
@@ -112,6 +112,20 @@ std::vector<const NodeView*> in_tree_order(std::span<const NodeView> views) {
 }
 
 }  // namespace
+
+void tell_flow_change(std::ostream& err, const Node& node) {
+  const std::string told = flow_node_text(node);
+  err << printable(fmt::format("{}: {}{}{}", node.name(), to_string(node.state),
+                               told.empty() ? "" : ": ", told))
+      << '\n'
+      << std::flush;
+}
+
+std::string resume_command(const flow::RunRecord& run, std::string_view file) {
+  return fmt::format("wherry flow run {} --resume{}{}", escape_bytes(file),
+                     app::Wherry::is_embedded(run.service) ? "" : " --service ",
+                     app::Wherry::is_embedded(run.service) ? "" : run.service);
+}
 
 std::string run_state_text(const flow::RunRecord& run, bool is_held) {
   if (run.state == flow::RunState::kRunning && !is_held) return "INTERRUPTED";
@@ -177,7 +191,7 @@ Record flow_run_record(const flow::RunRecord& run, bool is_held, std::span<const
            {"tasks", "Tasks", std::move(tally)},
            {"params", "Parameters", std::move(parameters), shown_if(!run.parameters.empty())},
            {"file", "File", Bytes{run.file}},
-           {"service", "Service", run.service, Shown::kNotInText},
+           {"service", "Service", run.service, shown_if(!app::Wherry::is_embedded(run.service))},
            {"created", "Begun", run.created},
            {"ended", "Ended", run.ended ? Value(*run.ended) : Value(),
             shown_if(run.ended.has_value())}}};
@@ -196,14 +210,17 @@ std::vector<Column> flow_node_columns() {
           {"run", "Run", Shown::kNotInText}};
 }
 
-std::vector<Value> flow_node_row(const flow::RunRecord& run, const Node& node, TimePoint now) {
+std::vector<Value> flow_node_row(const flow::RunRecord& run, bool is_held, const Node& node,
+                                 TimePoint now) {
+  const bool is_left = node.state == NodeState::kRunning && !is_held;
   Pairs results;
   for (const auto& [name, value] : node.results) results.pairs[name] = escape_bytes(value);
   return {node.name(),
           std::string(to_string(node.state)),
           static_cast<std::uint64_t>(node.attempt),
-          node.started ? Value(Span{time_of(node, now)}) : Value(),
-          flow_node_text(node),
+          node.started && !is_left ? Value(Span{time_of(node, now)}) : Value(),
+          is_left && node.kind != Node::Kind::kGroup ? "interrupted; --resume takes it up"
+                                                     : flow_node_text(node),
           std::move(results),
           text_or_nothing(node.task_id),
           node.task,

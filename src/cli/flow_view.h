@@ -24,10 +24,17 @@ std::vector<Value> flow_run_row(const flow::RunRecord& run, bool is_held);
 Record flow_run_record(const flow::RunRecord& run, bool is_held, std::span<const flow::Node> nodes);
 
 std::vector<Column> flow_node_columns();
-std::vector<Value> flow_node_row(const flow::RunRecord& run, const flow::Node& node, TimePoint now);
+std::vector<Value> flow_node_row(const flow::RunRecord& run, bool is_held, const flow::Node& node,
+                                 TimePoint now);
 
 // What a node came to, or how far it is: "3 files, 1.2 MiB", "lines=42", or why it is there.
 std::string flow_node_text(const flow::Node& node);
+
+// A line for a change, where there is no terminal to draw on.
+void tell_flow_change(std::ostream& err, const flow::Node& node);
+
+// What goes on with a run whose file is `file`.
+std::string resume_command(const flow::RunRecord& run, std::string_view file);
 
 struct TreeLimits {
   std::size_t width = 80;  // 0: not cut

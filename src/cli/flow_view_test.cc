@@ -88,5 +88,37 @@ TEST(FlowRuns, OneThatNobodyRunsIsInterrupted) {
   EXPECT_EQ(run_state_text(run, false), "FAILED");
 }
 
+TEST(FlowRuns, WhatAnInterruptedRunLeftSaysSoAndTakesNoMoreTime) {
+  Node node = view_of_node("stage", NodeState::kRunning).node;
+  node.started = kNow - 5s;
+  const auto columns = flow_node_columns();
+  const auto shown = [&](bool is_held, std::string_view key) {
+    const auto at = std::find_if(columns.begin(), columns.end(),
+                                 [&](const Column& column) { return column.key == key; });
+    return flow_node_row({}, is_held, node, kNow)[static_cast<std::size_t>(at - columns.begin())];
+  };
+  EXPECT_TRUE(std::holds_alternative<Span>(shown(true, "seconds")));
+  EXPECT_FALSE(std::holds_alternative<Span>(shown(false, "seconds")));
+  EXPECT_EQ(std::get<std::string>(shown(true, "note")), "");
+  EXPECT_EQ(std::get<std::string>(shown(false, "note")), "interrupted; --resume takes it up");
+}
+
+TEST(FlowRuns, TheWayOnNamesTheServiceThatTheTasksAreAt) {
+  flow::RunRecord run;
+  run.service = "local";
+  EXPECT_EQ(resume_command(run, "a.yml"), "wherry flow run a.yml --resume");
+  run.service = "https://data.example.org";
+  EXPECT_EQ(resume_command(run, "a.yml"),
+            "wherry flow run a.yml --resume --service https://data.example.org");
+}
+
+TEST(FlowTree, WhyATaskWaitsIsShownInPlaceOfItsProgress) {
+  NodeView view = view_of_node("stage", NodeState::kRunning);
+  view.files_found = 4;
+  view.node.reason = "waits: nobody answers";
+  EXPECT_THAT(flow_tree(std::vector{view}, {}, kNow),
+              ElementsAre("stage  running              waits: nobody answers"));
+}
+
 }  // namespace
 }  // namespace wherry::cli

@@ -286,8 +286,8 @@ TEST_F(DataDefectsTest, C7ATransferTellsItsProgressItsFilesAndItsError) {
   ASSERT_THAT(moved.files().value(), SizeIs(1));
   EXPECT_THAT(moved.files()->at(0).checksum, SizeIs(32)) << "it was verified";
   const auto error = end_of(loop_->transfer(from_lab("/nowhere/x", "/x"))).error();
-  EXPECT_THAT(error.message,
-              AllOf(HasSubstr("'/nowhere/x'"), HasSubstr("FILE_NOT_FOUND"), HasSubstr("task ")));
+  EXPECT_THAT(error.message, AllOf(HasSubstr("'lab:/nowhere/x'"), HasSubstr("FILE_NOT_FOUND"),
+                                   HasSubstr("task ")));
 }
 
 // C8: each transfer searched for both of its endpoints.

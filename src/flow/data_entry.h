@@ -70,6 +70,16 @@ class DataTask::Entry {
   void set_place(Place place) {
     const std::lock_guard lock(mutex_);
     place_ = std::move(place);
+    trouble_.clear();
+  }
+  // Why it is not submitted, or its task not looked at, for now; empty if nothing is in the way.
+  std::string trouble() const {
+    const std::lock_guard lock(mutex_);
+    return trouble_;
+  }
+  void set_trouble(std::string trouble) {
+    const std::lock_guard lock(mutex_);
+    trouble_ = std::move(trouble);
   }
 
   bool is_transfer() const { return request.index() == 0; }
@@ -91,11 +101,11 @@ class DataTask::Entry {
   RelPath source_path;  // of a removal, what is removed
   RelPath target_path;
   Submission* submission = nullptr;  // that carries it
-  std::string trouble;               // why it is not submitted yet
 
  private:
   mutable std::mutex mutex_;
   std::optional<Place> place_ GUARDED_BY(mutex_);
+  std::string trouble_ GUARDED_BY(mutex_);
 };
 
 using EntryPointer = std::shared_ptr<DataTask::Entry>;

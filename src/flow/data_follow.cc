@@ -72,9 +72,10 @@ void DataLoop::look() {
     if (is_stopped()) break;
     Submission& submission = *by_task_.at(id);
     if (!found) {
-      for (const EntryPointer& entry : submission.entries) entry->trouble = found.error().message;
+      set_trouble(submission.entries, found.error().message);
       continue;
     }
+    set_trouble(submission.entries, "");
     if (submission.is_over()) continue;
     const auto task =
         std::find_if(found->begin(), found->end(), [&](const Task& one) { return one.id == id; });
@@ -132,7 +133,7 @@ unsigned DataLoop::read_fates(Submission& submission, const Task& task, bool& is
   if (read) {
     submission.read_at = task.counts;
   } else {
-    for (const EntryPointer& entry : submission.entries) entry->trouble = read.error().message;
+    set_trouble(submission.entries, read.error().message);
   }
   return task.state == TaskState::kActive ? 2 : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/back_off.h"
 #include "flow/data_paths.h"
+#include "flow/place.h"
 
 namespace wherry::flow {
 namespace {
@@ -50,13 +51,22 @@ std::string joint_label(const std::vector<EntryPointer>& entries) {
   return fmt::format("{} and {}", begin, rest);
 }
 
+std::string shown_place(const Removal& removal) {
+  return FlowPlace{removal.endpoint, removal.path}.shown();
+}
+
 }  // namespace
 
 std::string description_of(const DataTask::Entry& entry) {
-  if (!entry.is_transfer())
-    return fmt::format("removal of '{}'", escape_bytes(entry.removal().path));
-  return fmt::format("transfer of '{}' to '{}'", escape_bytes(entry.transfer().source_path),
-                     escape_bytes(entry.transfer().target_path));
+  if (!entry.is_transfer()) return fmt::format("removal of '{}'", shown_place(entry.removal()));
+  const Transfer& transfer = entry.transfer();
+  return fmt::format("transfer of '{}' to '{}'",
+                     FlowPlace{transfer.source_endpoint, transfer.source_path}.shown(),
+                     FlowPlace{transfer.target_endpoint, transfer.target_path}.shown());
+}
+
+void set_trouble(std::span<const EntryPointer> entries, const std::string& trouble) {
+  for (const EntryPointer& entry : entries) entry->set_trouble(trouble);
 }
 
 DataLoop::DataLoop(DataTasks::Parts parts, const DataTasks::Options& options, std::stop_token stop)
@@ -246,7 +256,7 @@ bool DataLoop::prepare(Arrival& arrival) {
     if (prepared) continue;
     const Error& error = prepared.error();
     if (error.retry == Retry::kLater || error.code == Code::kCancelled) {
-      for (const EntryPointer& waiting : arrival.entries) waiting->trouble = error.message;
+      set_trouble(arrival.entries, error.message);
       arrival.next_try = now() + pause_after(++arrival.failures, parts_.random);
       return false;
     }
@@ -295,7 +305,7 @@ Result<void> DataLoop::prepare_removal(DataTask::Entry& entry, bool is_new) {
   if (!there && (there.error().code == Code::kUnsupported || there.error().code == Code::kDenied))
     return {};
   TRY(Result<void>(there ? Result<void>() : there.error()), "removal of '{}'",
-      escape_bytes(removal.path));
+      shown_place(removal));
   const bool is_directory = there->attributes.type == EntryType::kDirectory && !there->is_link;
   if (!is_directory || removal.recursive) return {};
   return make_error(Code::kInvalid,
@@ -416,7 +426,7 @@ Result<tasks::Submitted> DataLoop::submit(const Submission& submission) {
 
 void DataLoop::not_sent(Submission& submission, const Error& error) {
   if (may_be_sent_later(error)) {
-    for (const EntryPointer& entry : submission.entries) entry->trouble = error.message;
+    set_trouble(submission.entries, error.message);
     submission.next_try = now() + pause_after(++submission.failures, parts_.random);
     return;
   }
@@ -505,7 +515,7 @@ void DataLoop::cancel_wanted_all() {
     if (!is_wanted || submission.task_id.empty() || submission.next_try > now()) continue;
     const auto cancelled = cancel_task(submission);
     if (cancelled) continue;
-    for (const EntryPointer& entry : submission.entries) entry->trouble = cancelled.error().message;
+    set_trouble(submission.entries, cancelled.error().message);
     submission.next_try = now() + pause_after(++submission.failures, parts_.random);
   }
 }
@@ -520,7 +530,8 @@ void DataLoop::end_timed_out() {
 // Says what goes on after that.
 Error DataLoop::time_out(DataTask::Entry& entry) {
   const std::string what = description_of(entry);
-  const std::string trouble = entry.trouble.empty() ? "" : ": " + entry.trouble;
+  std::string trouble = entry.trouble();
+  if (!trouble.empty()) trouble.insert(0, ": ");
   Submission* const submission = entry.submission;
   if (submission == nullptr || !submission->is_sent) {
     coalescer_.remove(entry.number);

@@ -49,8 +49,11 @@ struct Submission {
   bool is_over() const { return open == 0 && !(is_cancel_wanted && !is_cancelled); }
 };
 
-// "transfer of 'a' to 'b'", as messages say it.
+// "transfer of 'lab:/a' to 'scratch:/b'", as messages say it.
 std::string description_of(const DataTask::Entry& entry);
+
+// Empty: there is none any more.
+void set_trouble(std::span<const EntryPointer> entries, const std::string& trouble);
 
 // Calls from any thread, but step() and end(), which are for one.
 class DataLoop {

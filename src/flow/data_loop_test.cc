@@ -81,7 +81,7 @@ TEST_F(DataLoopTest, InASharedTaskOneMissingFileFailsItsOwnFutureAlone) {
     if (i == 7) {
       ASSERT_FALSE(result);
       EXPECT_EQ(result.error().code, Code::kNotFound);
-      EXPECT_THAT(result.error().message, HasSubstr("transfer of '/in/7' to '/out/7'"));
+      EXPECT_THAT(result.error().message, HasSubstr("transfer of 'lab:/in/7' to 'scratch:/out/7'"));
       EXPECT_THAT(result.error().message, HasSubstr(all_tasks().at(0).id));
       continue;
     }
@@ -313,8 +313,10 @@ TEST_F(DataLoopTest, AServiceThatIsAwayIsTriedAgainUntilTheTimeIsUp) {
   EXPECT_THAT(result.error().message, HasSubstr("nobody answers"));
   const std::size_t calls = service_->calls["endpoint"];
   EXPECT_LE(calls, 10u) << "it is not asked without a pause";
+  EXPECT_THAT(late.trouble(), HasSubstr("nobody answers"));
   is_away = false;
   EXPECT_TRUE(end_of(late));
+  EXPECT_EQ(late.trouble(), "");
   EXPECT_FALSE(is_there("scratch", "brief"));
 }
 

@@ -71,6 +71,8 @@ std::optional<tasks::TaskId> DataTask::task_id() const {
   return place ? std::optional(place->task_id) : std::nullopt;
 }
 
+std::string DataTask::trouble() const { return entry_->trouble(); }
+
 Result<tasks::Task> DataTask::progress() const {
   const auto place = entry_->place();
   if (!place) return make_error(Code::kConflict, "it is not submitted yet");

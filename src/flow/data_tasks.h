@@ -77,6 +77,8 @@ class DataTask {
   Future<Done> future() const;
   // Nothing before it was submitted.
   std::optional<tasks::TaskId> task_id() const;
+  // What keeps the service from answering, if it did not the last time; asked again until it does.
+  std::string trouble() const;
   // As the service has it now. kConflict before it was submitted.
   Result<tasks::Task> progress() const;
   // The files of this transfer alone that are proven at the target so far.

@@ -208,14 +208,14 @@ Result<ReadTransfer> read_transfer(const YamlNode& node) {
   return read;
 }
 
-// The whole of an endpoint, or of this machine.
-bool is_everything(const TextTemplate& place) {
-  if (place.text().find("{{") != std::string::npos) return false;
+// What stands in the file as it is; the rest when it is filled in.
+Result<void> check_deleted_place(const TextTemplate& place) {
+  if (place.text().find("{{") != std::string::npos) return {};
+  // A relative one is only all there is if it is the directory itself, whatever that is.
   const auto parsed = parse_flow_place(place.text(), "/");
-  if (!parsed) return false;
-  const std::string_view path = parsed->path;
-  const auto below = RelPath::parse(path.starts_with('~') ? path.substr(1) : path);
-  return below && below->is_root();
+  const bool is_relative = parsed && parsed->path == "//" + place.text();
+  if (!parsed || (is_relative && !RelPath::parse(place.text())->is_root())) return {};
+  return check_removable(*parsed);
 }
 
 Result<DeleteWork> read_delete(const YamlNode& node) {
@@ -233,9 +233,8 @@ Result<DeleteWork> read_delete(const YamlNode& node) {
     TRY(read_fields(node, fields));
     if (node.find("path") == nullptr) return missing_key(node, "path");
   }
-  if (is_everything(work.path))
-    return node.wrong(fmt::format("'{}' would delete everything there; name a directory below it",
-                                  escape_bytes(work.path.text())));
+  if (const auto checked = check_deleted_place(work.path); !checked)
+    return node.wrong(checked.error().message);
   return work;
 }
 
@@ -891,8 +890,8 @@ Result<ParameterValues> bind_parameters(const Flow& flow, const std::vector<std:
       values[parameter.name] = *parameter.default_value;
     } else {
       return make_error(
-          Code::kInvalid, "flow '{}' wants the parameter '{}'{}; give it as {}=VALUE", flow.name,
-          parameter.name,
+          Code::kInvalid, "flow '{}' wants the parameter '{}'{}; give it with --param {}=VALUE",
+          flow.name, parameter.name,
           parameter.help.empty() ? "" : fmt::format(" ({})", escape_bytes(parameter.help)),
           parameter.name);
     }

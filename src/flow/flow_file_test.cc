@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "endpoints/endpoint.h"
 #include "flow/place.h"
 
@@ -161,7 +162,8 @@ TEST(FlowFile, ADeletionThatMeetsATransferHalfwayIsRefused) {
 }
 
 TEST(FlowFile, DeletingAllOfAnEndpointIsRefused) {
-  for (const std::string_view everything : {"lab:/", "lab:~", "lab:~/", "/", "lab:/.", "//"})
+  for (const std::string_view everything :
+       {"lab:/", "lab:~", "lab:~/", "lab:/~", "/", "lab:/.", "//", "."})
     EXPECT_THAT(wrong(one_task(fmt::format("delete: {{path: '{}', recursive: true}}", everything))),
                 HasSubstr("would delete everything"))
         << everything;
@@ -203,8 +205,24 @@ TEST(FlowPlaces, AreEndpointsOrPathsOfThisMachine) {
   EXPECT_EQ(parse_flow_place("/a/b:c", "/d").value(), (FlowPlace{local, "/a/b:c"}));
   EXPECT_EQ(parse_flow_place("./b:c", "/d").value(), (FlowPlace{local, "/d/./b:c"}));
   EXPECT_EQ(parse_flow_place("b", "/d").value(), (FlowPlace{local, "/d/b"}));
+  EXPECT_EQ(parse_flow_place("~", "/d").value(), (FlowPlace{local, home_directory()}));
+  EXPECT_EQ(parse_flow_place("~/a", "/d").value(), (FlowPlace{local, home_directory() + "/a"}));
   for (const std::string_view bad : {"", ":/x", "lab:", "lab:x", "lab:/a/../b", "../x"})
     EXPECT_FALSE(parse_flow_place(bad, "/d")) << bad;
+}
+
+TEST(FlowPlaces, AllThatThereIsIsNotForDeletionHoweverItIsWritten) {
+  const std::string home = home_directory();
+  const std::string home_name = home.substr(home.rfind('/') + 1);
+  for (const std::string& all :
+       {std::string("lab:/"), std::string("lab:~"), std::string("lab:/~/."), std::string("/"),
+        std::string("~"), std::string("~/"), home + "/."})
+    EXPECT_FALSE(check_removable(parse_flow_place(all, "/d").value())) << all;
+  for (const std::string& some : {std::string("lab:/a"), std::string("lab:~/a"), std::string("~/a"),
+                                  std::string("/tmp/a"), std::string("lab:/~a"), "lab:" + home})
+    EXPECT_TRUE(check_removable(parse_flow_place(some, "/d").value())) << some;
+  // Where a relative one is, the file does not say.
+  EXPECT_TRUE(parse_flow(one_task("delete: {path: " + home_name + ", recursive: true}"), "f"));
 }
 
 }  // namespace

@@ -302,7 +302,8 @@ Result<Value> NodeTable::result_of(const Name& name, std::size_t task,
   const auto of_node = [&](const Node& node) -> Result<std::string> {
     const auto found = node.results.find(name[2]);
     if (found != node.results.end()) return found->second;
-    return make_error(Code::kNotFound, "'{}' has left no '{}'", node.name(), name[2]);
+    return make_error(Code::kNotFound, "'{}' has left no '{}'{}", node.name(), name[2],
+                      name[2] == "stdout" ? ": it is more than 64 KiB, or no text" : "");
   };
   const FlowTask* const other = flow_.find(name[1]);
   if (other == nullptr) return make_error(Code::kInvalid, "there is no task '{}'", name[1]);

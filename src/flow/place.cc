@@ -27,7 +27,7 @@ Result<FlowPlace> parse_flow_place(std::string_view text, std::string_view direc
                         escape_bytes(text));
   } else {
     place.endpoint = endpoints::kLocalId;
-    if (text.starts_with("~/")) {
+    if (text == "~" || text.starts_with("~/")) {
       place.path = home_directory() + std::string(text.substr(1));
     } else if (text.starts_with('/')) {
       place.path = text;
@@ -39,6 +39,22 @@ Result<FlowPlace> parse_flow_place(std::string_view text, std::string_view direc
                                                  : std::string_view(place.path)),
       "'{}'", escape_bytes(text));
   return place;
+}
+
+Result<void> check_removable(const FlowPlace& place) {
+  std::string_view below = place.path;
+  if (below == "~" || below.starts_with("~/") || below == "/~" || below.starts_with("/~/"))
+    below.remove_prefix(below.find('~') + 1);
+  const auto path = RelPath::parse(below);
+  if (path && path->is_root())
+    return make_error(Code::kInvalid,
+                      "'{}' would delete everything there; name a directory below it",
+                      place.shown());
+  const auto home = RelPath::parse(home_directory());
+  if (path && home && place.endpoint == endpoints::kLocalId && home->is_within(*path))
+    return make_error(Code::kInvalid, "'{}' would delete the home directory; name what is in it",
+                      place.shown());
+  return {};
 }
 
 Result<std::string> parse_flow_directory(std::string_view text, std::string_view directory) {

@@ -23,7 +23,10 @@ struct FlowPlace {
 // machine; a relative one counts from `directory`, and "~/" is the home of who runs this. A path of
 // an endpoint begins with "/" or "~/". kInvalid says what is wrong.
 Result<FlowPlace> parse_flow_place(std::string_view text, std::string_view directory);
-// The same for a directory in which commands run: kInvalid if it is of another endpoint.
+// kInvalid if it is all of its endpoint or of this machine, or the home directory or what is above
+// it, however that is written.
+Result<void> check_removable(const FlowPlace& place);
+// parse_flow_place() for a directory in which commands run: kInvalid if it is of another endpoint.
 Result<std::string> parse_flow_directory(std::string_view text, std::string_view directory);
 
 }  // namespace wherry::flow

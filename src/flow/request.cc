@@ -46,6 +46,7 @@ Result<Request> filled_transfer(const FlowTask& task, const TransferWork& work,
 Result<Request> filled_removal(const FlowTask& task, const DeleteWork& work,
                                const Filling& filling) {
   TRY_ASSIGN(const FlowPlace place, filled_place(work.path, filling), "path");
+  TRY(check_removable(place));
   RemovalRequest request;
   request.removal.endpoint = place.endpoint;
   request.removal.path = place.path;

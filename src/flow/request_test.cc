@@ -44,6 +44,16 @@ TEST(FlowRequest, ComesBackFromItsJsonAsItWas) {
   EXPECT_EQ(parse_request(R"({"kind": "transfer"})").error().code, Code::kCorrupt);
 }
 
+TEST(FlowRequest, ADeletionOfEverythingIsRefusedWhenItIsFilledIn) {
+  const FlowTask task = only_task("delete: {path: 'lab:/{{ x }}', recursive: yes}");
+  for (const std::string_view value : {"", "/", ".", "~"}) {
+    const auto request = fill_in(task, filling_with(std::string(value)));
+    ASSERT_FALSE(request) << value;
+    EXPECT_THAT(request.error().message, HasSubstr("would delete everything"));
+  }
+  EXPECT_TRUE(fill_in(task, filling_with(std::string("run42"))));
+}
+
 TEST(FlowRequest, SaysInOneLineWhatIsDone) {
   EXPECT_EQ(told(*fill_in(only_task("transfer: {source: lab:/a, target: b}"), filling_with({}))),
             "lab:/a -> /work/b");

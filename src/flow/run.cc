@@ -147,6 +147,7 @@ class FlowRun::Work {
   Transfer with_progress(std::size_t at, Transfer transfer);
   std::vector<tasks::TaskId> transfers_before(std::size_t task) const;
   void cancel_node(std::size_t at);
+  static std::string unanswered_cancel(const Live& state);
   Result<void> settle(const RunEnding& ending);
   Result<Results> results_of(const RunEnding& ending);
   void succeed(std::size_t at, Results results);
@@ -389,11 +390,15 @@ Result<void> FlowRun::Work::look_around() {
   }
   for (const std::size_t at : running_) {
     const auto& data = live(at).data;
-    const auto task = data ? data->task_id() : std::nullopt;
+    if (!data) continue;
     Node& node = table_->node(at);
-    if (!task || node.task_id == *task) continue;
-    node.task_id = *task;
-    mark(at);
+    if (const auto task = data->task_id(); task && node.task_id != *task) {
+      node.task_id = *task;
+      mark(at);
+    }
+    const std::string trouble = data->trouble();
+    const std::string reason = trouble.empty() ? "" : "waits: " + trouble;
+    if (node.reason != reason) change(at, NodeState::kRunning, reason);
   }
   return save();
 }
@@ -505,7 +510,7 @@ void FlowRun::Work::cancel_all() {
     cancel_node(at);
     if (now < cancel_deadline_) continue;
     running_.erase(at);
-    change(at, NodeState::kCancelled, "it was asked to end, and has not said that it did");
+    change(at, NodeState::kCancelled, unanswered_cancel(live(at)));
   }
   for (std::size_t task = 0; task < flow_.tasks.size(); ++task) {
     const std::size_t whole = table_->whole(task);
@@ -639,6 +644,14 @@ void FlowRun::Work::cancel_node(std::size_t at) {
     state.command.cancel();
   }
   state.is_cancel_asked = true;
+}
+
+std::string FlowRun::Work::unanswered_cancel(const Live& state) {
+  const std::string trouble = state.data ? state.data->trouble() : "";
+  return fmt::format("{}, and may go on{}{}",
+                     state.is_cancel_asked ? "it was asked to end, and has not said that it did"
+                                           : "it could not be asked to end",
+                     trouble.empty() ? "" : ": ", trouble);
 }
 
 Result<Results> FlowRun::Work::results_of(const RunEnding& ending) {
