@@ -142,6 +142,8 @@ class FlowRun::Work {
   void launch(std::size_t at);
   void launch_transfer(std::size_t at, const Transfer& transfer);
   void launch_removal(std::size_t at, const RemovalRequest& request);
+  void prove(std::size_t at, const RemovalRequest& request);
+  void remove(std::size_t at, Removal removal);
   void launch_command(std::size_t at, const CommandRequest& request, bool reattach);
   void follow(std::size_t at, const DataTask& task);
   Transfer with_progress(std::size_t at, Transfer transfer);
@@ -317,6 +319,8 @@ void FlowRun::Work::take_up_submission(const RunSubmission& submission,
   };
   if (const auto* removal = std::get_if<RemovalRequest>(&requests.front())) {
     const std::size_t at = nodes.begin()->second;
+    // It may never have been sent, and what was proven may be different by now.
+    if (removal->only_verified && table_->node(at).task_id.empty()) return prove(at, *removal);
     follow(at, data_->resubmit_removal(submission.id, removal->removal));
     return;
   }
@@ -568,23 +572,27 @@ void FlowRun::Work::launch_transfer(std::size_t at, const Transfer& transfer) {
 }
 
 void FlowRun::Work::launch_removal(std::size_t at, const RemovalRequest& request) {
-  if (request.only_verified) {
-    // Looks at many files; the removal follows when it has ended well (see settle()).
-    if (!proofs_) {
-      proofs_ = std::make_unique<WorkerPool>(
-          WorkerPool::Options{.threads = kProofThreads, .queue_limit = kMaxProofs});
-    }
-    proofs_->submit([&service = parts_.service, inbox = inbox_, at,
-                     attempt = table_->node(at).attempt,
-                     place = ProofOf{request.removal.endpoint, request.removal.path},
-                     transfers = transfers_before(table_->task_of(at))] {
-      inbox->put({at, attempt, check_proof(service, place, transfers)});
-    });
-    return;
+  if (request.only_verified) return prove(at, request);
+  remove(at, request.removal);
+}
+
+// Looks at many files; the removal follows when it has ended well (see settle()).
+void FlowRun::Work::prove(std::size_t at, const RemovalRequest& request) {
+  if (!proofs_) {
+    proofs_ = std::make_unique<WorkerPool>(
+        WorkerPool::Options{.threads = kProofThreads, .queue_limit = kMaxProofs});
   }
-  Removal keyed = request.removal;
-  keyed.key = key_of(record_, table_->node(at));
-  follow(at, data_->remove(keyed));
+  proofs_->submit([&service = parts_.service, inbox = inbox_, at,
+                   attempt = table_->node(at).attempt,
+                   place = ProofOf{request.removal.endpoint, request.removal.path},
+                   transfers = transfers_before(table_->task_of(at))] {
+    inbox->put({at, attempt, check_proof(service, place, transfers)});
+  });
+}
+
+void FlowRun::Work::remove(std::size_t at, Removal removal) {
+  removal.key = key_of(record_, table_->node(at));
+  follow(at, data_->remove(removal));
 }
 
 std::vector<tasks::TaskId> FlowRun::Work::transfers_before(std::size_t task) const {
@@ -670,14 +678,16 @@ Result<void> FlowRun::Work::settle(const RunEnding& ending) {
   const std::size_t at = ending.node;
   if (table_->node(at).attempt != ending.attempt || running_.count(at) == 0) return {};
   if (const auto* proof = std::get_if<Result<void>>(&ending.result); proof != nullptr && *proof) {
-    if (is_cancelling_) {
+    const Removal& removal = std::get<RemovalRequest>(*live(at).request).removal;
+    // What an earlier process recorded, and may have sent, has its id.
+    if (const Node& node = table_->node(at); !node.submission_id.empty()) {
+      follow(at, data_->resubmit_removal(node.submission_id, removal));
+    } else if (is_cancelling_) {
       running_.erase(at);
       change(at, NodeState::kCancelled, "the run was cancelled");
-      return {};
+    } else {
+      remove(at, removal);
     }
-    Removal keyed = std::get<RemovalRequest>(*live(at).request).removal;
-    keyed.key = key_of(record_, table_->node(at));
-    follow(at, data_->remove(keyed));
     return {};
   }
   auto results = std::holds_alternative<Result<void>>(ending.result)

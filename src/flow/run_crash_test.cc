@@ -137,6 +137,35 @@ TEST_F(FlowCrash, ARunThatIsKilledBeforeAnyStepIsTakenUpAndNothingIsDoneTwice) {
   }
 }
 
+TEST_F(FlowCrash, WhatChangedWhileNobodyLivedIsNotDeletedAlthoughItWasProvenBefore) {
+  int changed_after_its_proof = 0;
+  for (std::size_t at = 1;; ++at) {
+    SCOPED_TRACE(fmt::format("killed before step {}", at));
+    begin();
+    const RunId id = world_
+                         .create(R"yaml(
+tasks:
+  keep: {transfer: {source: "lab:/f0", target: "scratch:/f0", cleanup: verified}}
+)yaml")
+                         .id;
+    Death death(at);
+    const auto end = world_.run(id, death);
+    if (end) break;  // it has fewer steps
+    // What was sent is done before anything changes.
+    for (const tasks::Task& task : world_.tasks()) {
+      while (!tasks::is_final(world_.service->task(task.id)->state))
+        system_clock().sleep(std::chrono::milliseconds(1), {});
+    }
+    if (!world_.is_there("lab", "f0")) continue;
+    world_.write("lab", "f0", "a later frame\n");
+    if (!world_.node(id, "keep.cleanup").submission_id.empty()) ++changed_after_its_proof;
+    ASSERT_TRUE(world_.run(id));
+    const std::string place = world_.is_there("lab", "f0") ? "lab" : "scratch";
+    EXPECT_EQ(world_.read(place, "f0"), "a later frame\n");
+  }
+  EXPECT_GT(changed_after_its_proof, 0) << "no death between the record and the sending was tried";
+}
+
 TEST_F(FlowCrash, ARunThatIsKilledAgainAndAgainComesToItsEnd) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
