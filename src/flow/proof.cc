@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow/proof.h"
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -11,42 +12,93 @@
 namespace wherry::flow {
 namespace {
 
+constexpr std::size_t kMostKept = 1'000'000;  // files, of some 150 bytes each
+
 // A file as it was when it was copied.
 struct Copied {
   ByteCount size = 0;
   TimePoint requested;  // the transfer, so that what is older was copied as it is
 };
 
-class Prover {
- public:
-  Prover(tasks::TransferService& service, endpoints::EndpointId endpoint, RelPath path)
-      : service_(service), endpoint_(std::move(endpoint)), path_(std::move(path)) {}
+// Empty if it is what was copied.
+std::string difference(const tasks::FileInfo& file, const Copied& copied) {
+  if (file.attributes.size != copied.size)
+    return fmt::format("has {} bytes, and had {} when it was copied", file.attributes.size,
+                       copied.size);
+  if (file.attributes.mtime > copied.requested)
+    return fmt::format("was changed at {}, after its transfer was asked for at {}",
+                       format_time(file.attributes.mtime), format_time(copied.requested));
+  return "";
+}
 
-  // Transfers from elsewhere, or without checksums, prove nothing.
-  Result<void> take(const tasks::TaskId& id) {
-    TRY_ASSIGN(const tasks::Task task, service_.task(id), "task {}", id);
-    if (task.type != tasks::TaskType::kTransfer || task.source_endpoint != endpoint_ ||
-        task.transfer_options.verify != engine::Verify::kChecksum)
-      return {};
-    std::uint64_t marker = 0;
+}  // namespace
+
+// What one task has copied, as far as it has told.
+class Proofs::Copies {
+ public:
+  // Asks for what is new.
+  Result<void> read(tasks::TransferService& service, const tasks::TaskId& id) {
+    const std::lock_guard lock(mutex_);
+    if (is_complete_) return {};
+    TRY_ASSIGN(task_, service.task(id));
+    if (proves_anything()) TRY(read_rows(service, id));
+    is_complete_ = tasks::is_final(task_.state);
+    return {};
+  }
+
+  std::optional<Copied> find(const endpoints::EndpointId& source, const RelPath& path) const {
+    const std::lock_guard lock(mutex_);
+    if (task_.source_endpoint != source) return std::nullopt;
+    const auto found = sizes_.find(path.text());
+    if (found == sizes_.end()) return std::nullopt;
+    return Copied{found->second, task_.requested};
+  }
+
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return sizes_.size();
+  }
+
+ private:
+  bool proves_anything() const REQUIRES_LOCK(mutex_) {
+    return task_.type == tasks::TaskType::kTransfer &&
+           task_.transfer_options.verify == engine::Verify::kChecksum;
+  }
+
+  Result<void> read_rows(tasks::TransferService& service, const tasks::TaskId& id)
+      REQUIRES_LOCK(mutex_) {
     while (true) {
-      TRY_ASSIGN(const auto page, service_.successful_transfers(id, marker), "task {}", id);
+      TRY_ASSIGN(const auto page, service.successful_transfers(id, last_page_));
       for (const tasks::SuccessfulTransfer& row : page.rows) {
         TRY_ASSIGN(const RelPath source, RelPath::parse(row.source_path));
-        if (source.is_within(path_)) copied_[source.text()] = {row.size, task.requested};
+        sizes_[source.text()] = row.size;
       }
       if (!page.next) return {};
-      marker = *page.next;
+      last_page_ = *page.next;
     }
   }
 
-  Result<void> check() {
-    const auto top = service_.stat(endpoint_, path_);
+  mutable std::mutex mutex_;
+  tasks::Task task_ GUARDED_BY(mutex_);
+  bool is_complete_ GUARDED_BY(mutex_) = false;
+  std::uint64_t last_page_ GUARDED_BY(mutex_) = 0;  // more may be on it next time
+  std::unordered_map<std::string, ByteCount> sizes_ GUARDED_BY(mutex_);
+};
+
+// Of one place.
+class Proofs::Check {
+ public:
+  Check(tasks::TransferService& service, endpoints::EndpointId endpoint,
+        std::vector<std::shared_ptr<Copies>> copies)
+      : service_(service), endpoint_(std::move(endpoint)), copies_(std::move(copies)) {}
+
+  Result<void> check(const RelPath& place) const {
+    const auto top = service_.stat(endpoint_, place);
     if (!top && top.error().code == Code::kNotFound) return {};
     if (!top) return top.error();
     if (top->is_link || top->attributes.type != EntryType::kDirectory)
-      return check_file(path_, *top);
-    std::vector<RelPath> open = {path_};
+      return check_file(place, *top);
+    std::vector<RelPath> open = {place};
     while (!open.empty()) {
       const RelPath directory = std::move(open.back());
       open.pop_back();
@@ -65,39 +117,51 @@ class Prover {
 
  private:
   Result<void> check_file(const RelPath& path, const tasks::FileInfo& file) const {
-    const auto refuse = [&](std::string_view why) {
-      return make_error(Code::kConflict, "nothing was deleted: '/{}' {}", escape_bytes(path.text()),
-                        why);
-    };
-    const auto found = copied_.find(path.text());
-    if (file.is_link) return refuse("is a symbolic link, which no checksum proves");
-    if (found == copied_.end())
-      return refuse("was not copied and verified by checksum by a transfer before this");
-    if (file.attributes.size != found->second.size)
-      return refuse(fmt::format("has {} bytes, and had {} when it was copied", file.attributes.size,
-                                found->second.size));
-    if (file.attributes.mtime > found->second.requested)
-      return refuse(fmt::format("was changed at {}, after its transfer was asked for at {}",
-                                format_time(file.attributes.mtime),
-                                format_time(found->second.requested)));
-    return {};
+    std::string why = "was not copied and verified by checksum by a transfer before this";
+    if (file.is_link) why = "is a symbolic link, which no checksum proves";
+    for (auto each = copies_.begin(); each != copies_.end() && !file.is_link; ++each) {
+      const auto copied = (*each)->find(endpoint_, path);
+      if (!copied) continue;
+      why = difference(file, *copied);
+      if (why.empty()) return {};
+    }
+    return make_error(Code::kConflict, "nothing was deleted: '/{}' {}", escape_bytes(path.text()),
+                      why);
   }
 
   tasks::TransferService& service_;
   const endpoints::EndpointId endpoint_;
-  const RelPath path_;
-  std::unordered_map<std::string, Copied> copied_;
+  const std::vector<std::shared_ptr<Copies>> copies_;
 };
 
-}  // namespace
+Proofs::Proofs(tasks::TransferService& service) : service_(service) {}
+Proofs::~Proofs() = default;
 
-Result<void> check_proof(tasks::TransferService& service, const ProofOf& place,
-                         std::span<const tasks::TaskId> transfers) {
-  TRY_ASSIGN(const endpoints::Endpoint endpoint, service.endpoint(place.endpoint));
-  TRY_ASSIGN(RelPath path, read_removable_path(place.path, endpoint));
-  Prover prover(service, endpoint.id, std::move(path));
-  for (const tasks::TaskId& id : transfers) TRY(prover.take(id));
-  return prover.check();
+Result<void> Proofs::check(const ProofOf& place, std::span<const tasks::TaskId> transfers) {
+  TRY_ASSIGN(const endpoints::Endpoint endpoint, service_.endpoint(place.endpoint));
+  TRY_ASSIGN(const RelPath path, read_removable_path(place.path, endpoint));
+  std::vector<std::shared_ptr<Copies>> copies;
+  for (const tasks::TaskId& id : transfers) {
+    copies.push_back(copies_of(id));
+    TRY(copies.back()->read(service_, id), "task {}", id);
+  }
+  make_room();
+  return Check(service_, endpoint.id, std::move(copies)).check(path);
+}
+
+std::shared_ptr<Proofs::Copies> Proofs::copies_of(const tasks::TaskId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = kept_.find(id);
+  if (found != kept_.end()) return found->second;
+  return kept_.emplace(id, std::make_shared<Copies>()).first->second;
+}
+
+// All go: what a later check needs is asked for again.
+void Proofs::make_room() {
+  const std::lock_guard lock(mutex_);
+  std::size_t files = 0;
+  for (const auto& [id, copies] : kept_) files += copies->size();
+  if (files > kMostKept) kept_.clear();
 }
 
 }  // namespace wherry::flow

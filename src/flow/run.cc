@@ -153,6 +153,7 @@ class FlowRun::Work {
   Result<void> settle(const RunEnding& ending);
   Result<Results> results_of(const RunEnding& ending);
   void succeed(std::size_t at, Results results);
+  void note_transfer(std::size_t at);
   void fail(std::size_t at, const Error& error);
   void end_inactive_task(const Node& node);
 
@@ -176,6 +177,7 @@ class FlowRun::Work {
   std::string directory_;
   std::unique_ptr<NodeTable> table_;
   std::deque<Live> live_;
+  std::map<std::size_t, std::set<tasks::TaskId>> transfers_done_;  // of each task with a success
   std::set<std::size_t> running_;
   std::set<std::pair<Duration, std::size_t>> again_;  // monotonic: what waits for another attempt
   bool is_cancelling_ = false;
@@ -188,7 +190,8 @@ class FlowRun::Work {
 
   const std::shared_ptr<RunInbox> inbox_ = std::make_shared<RunInbox>();
   const std::shared_ptr<RunView> shown_ = std::make_shared<RunView>();
-  std::unique_ptr<WorkerPool> proofs_;
+  Proofs proofs_{parts_.service};
+  std::unique_ptr<WorkerPool> provers_;
   std::unique_ptr<DataTasks> data_;
 };
 
@@ -196,7 +199,7 @@ class FlowRun::Work {
 // this program end now, so that whoever takes up the run meets none of them.
 void FlowRun::Work::let_go() {
   data_.reset();
-  proofs_.reset();
+  provers_.reset();
   for (const std::size_t at : running_) {
     const Live& state = live(at);
     if (!state.command.is_valid() || state.outlives_program) continue;
@@ -240,6 +243,7 @@ Result<void> FlowRun::Work::load(const std::optional<std::string>& text) {
   if (!gone.empty()) TRY(store_.remove_nodes(id_, gone));
   for (std::size_t at = 0; at < table_->size(); ++at) {
     mark(at);
+    note_transfer(at);
     if (table_->node(at).state == NodeState::kRunning &&
         table_->node(at).kind != Node::Kind::kGroup)
       running_.insert(at);
@@ -578,15 +582,14 @@ void FlowRun::Work::launch_removal(std::size_t at, const RemovalRequest& request
 
 // Looks at many files; the removal follows when it has ended well (see settle()).
 void FlowRun::Work::prove(std::size_t at, const RemovalRequest& request) {
-  if (!proofs_) {
-    proofs_ = std::make_unique<WorkerPool>(
+  if (!provers_) {
+    provers_ = std::make_unique<WorkerPool>(
         WorkerPool::Options{.threads = kProofThreads, .queue_limit = kMaxProofs});
   }
-  proofs_->submit([&service = parts_.service, inbox = inbox_, at,
-                   attempt = table_->node(at).attempt,
-                   place = ProofOf{request.removal.endpoint, request.removal.path},
-                   transfers = transfers_before(table_->task_of(at))] {
-    inbox->put({at, attempt, check_proof(service, place, transfers)});
+  provers_->submit([this, at, attempt = table_->node(at).attempt,
+                    place = ProofOf{request.removal.endpoint, request.removal.path},
+                    transfers = transfers_before(table_->task_of(at))] {
+    inbox_->put({at, attempt, proofs_.check(place, transfers)});
   });
 }
 
@@ -597,13 +600,8 @@ void FlowRun::Work::remove(std::size_t at, Removal removal) {
 
 std::vector<tasks::TaskId> FlowRun::Work::transfers_before(std::size_t task) const {
   std::set<tasks::TaskId> found;
-  for (std::size_t at = 0; at < table_->size(); ++at) {
-    const std::size_t other = table_->task_of(at);
-    const Node& node = table_->node(at);
-    if (graph_.before[task][other] && kind_of(flow_.tasks[other]) == WorkKind::kTransfer &&
-        node.state == NodeState::kSucceeded && !node.task_id.empty())
-      found.insert(node.task_id);
-  }
+  for (const auto& [other, ids] : transfers_done_)
+    if (graph_.before[task][other]) found.insert(ids.begin(), ids.end());
   return {found.begin(), found.end()};
 }
 
@@ -716,6 +714,15 @@ void FlowRun::Work::succeed(std::size_t at, Results results) {
   Node& node = table_->node(at);
   node.results = std::move(results);
   change(at, NodeState::kSucceeded, "");
+  note_transfer(at);
+}
+
+void FlowRun::Work::note_transfer(std::size_t at) {
+  const Node& node = table_->node(at);
+  const std::size_t task = table_->task_of(at);
+  if (node.state == NodeState::kSucceeded && !node.task_id.empty() &&
+      kind_of(flow_.tasks[task]) == WorkKind::kTransfer)
+    transfers_done_[task].insert(node.task_id);
 }
 
 void FlowRun::Work::fail(std::size_t at, const Error& error) {
