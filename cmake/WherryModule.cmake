@@ -23,6 +23,13 @@ if(WHERRY_SANITIZE)
     # clang 14 writes its check of function types into the clones of a coroutine too, as a difference that
     # the assembler refuses ("Cannot represent a difference across sections").
     target_compile_options(wherry_flags INTERFACE -fno-sanitize=function)
+    if(with_python)
+      # Python's interpreter must load the sanitizer before the module, so it is a library, as gcc's is.
+      execute_process(OUTPUT_VARIABLE WHERRY_ASAN_LIBRARY OUTPUT_STRIP_TRAILING_WHITESPACE
+        COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so)
+      cmake_path(GET WHERRY_ASAN_LIBRARY PARENT_PATH place)
+      target_link_options(wherry_flags INTERFACE -shared-libasan "-Wl,-rpath,${place}")
+    endif()
   endif()
   # Each of these programs has some 300 MB, half a minute for Debian's usual linker.
   find_program(WHERRY_MOLD mold)
