@@ -8,7 +8,9 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <stop_token>
 
+#include "base/back_off.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -34,6 +36,8 @@ constexpr Duration kCancelPatience = 2min;
 constexpr Duration kCommandPatience = 20s;  // longer than an executor takes to kill
 constexpr std::size_t kMaxLabelBytes = 120;
 constexpr std::size_t kProofThreads = 2;
+constexpr Duration kFirstProofPause = 500ms;
+constexpr Duration kLongestProofPause = 30s;
 constexpr std::size_t kMaxProofs = kMaxForeachItems * 2;  // never waited for
 
 // "flow-<uuid>-<node>-<attempt>": an attempt's alone, wherever it is asked for.
@@ -191,6 +195,7 @@ class FlowRun::Work {
   const std::shared_ptr<RunInbox> inbox_ = std::make_shared<RunInbox>();
   const std::shared_ptr<RunView> shown_ = std::make_shared<RunView>();
   Proofs proofs_{parts_.service};
+  std::stop_source stop_proving_;
   std::unique_ptr<WorkerPool> provers_;
   std::unique_ptr<DataTasks> data_;
 };
@@ -199,6 +204,7 @@ class FlowRun::Work {
 // this program end now, so that whoever takes up the run meets none of them.
 void FlowRun::Work::let_go() {
   data_.reset();
+  stop_proving_.request_stop();
   provers_.reset();
   for (const std::size_t at : running_) {
     const Live& state = live(at);
@@ -508,6 +514,7 @@ void FlowRun::Work::cancel_all() {
   const Duration now = parts_.clock.monotonic();
   if (cancel_deadline_ == Duration(0)) {
     cancel_deadline_ = now + kCancelPatience;
+    stop_proving_.request_stop();
     for (std::size_t at = 0; at < table_->size(); ++at) {
       if (table_->node(at).state == NodeState::kWaiting)
         change(at, NodeState::kCancelled, "the run was cancelled");
@@ -589,7 +596,15 @@ void FlowRun::Work::prove(std::size_t at, const RemovalRequest& request) {
   provers_->submit([this, at, attempt = table_->node(at).attempt,
                     place = ProofOf{request.removal.endpoint, request.removal.path},
                     transfers = transfers_before(table_->task_of(at))] {
-    inbox_->put({at, attempt, proofs_.check(place, transfers)});
+    auto proof = proofs_.check(place, transfers);
+    // A service that is away is waited for, as transfers wait for it.
+    const std::stop_token stop = stop_proving_.get_token();
+    for (int tries = 1; !proof && proof.error().retry == Retry::kLater; ++tries) {
+      parts_.clock.sleep(growing_pause(kFirstProofPause, tries, kLongestProofPause), stop);
+      if (stop.stop_requested()) break;
+      proof = proofs_.check(place, transfers);
+    }
+    inbox_->put({at, attempt, std::move(proof)});
   });
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "flow/run_world.h"
@@ -234,6 +235,21 @@ tasks:
     EXPECT_THAT(reason_of("clean"), HasSubstr("nothing was deleted: '/run/")) << change;
     EXPECT_TRUE(world_.is_there("scratch", "run/sub/b")) << change;
   }
+}
+
+TEST_F(FlowRunTest, AServiceThatIsAwayWhileFilesAreProvenIsWaitedFor) {
+  world_.write("scratch", "run/a", "a");
+  std::atomic<int> calls_to_lose = 0;
+  world_.on_change = [&](const Node& node) {
+    if (node.name() == "out" && node.state == NodeState::kSucceeded) calls_to_lose = 1;
+  };
+  world_.service_fault = [&](std::string_view, const std::string&) -> Result<void> {
+    if (calls_to_lose.exchange(0) == 0) return {};
+    return make_error(Code::kUnavailable, "nobody answers");
+  };
+  EXPECT_EQ(states_of(kCleanup), "out=SUCCEEDED out.cleanup=SUCCEEDED meddle=SUCCEEDED");
+  EXPECT_EQ(calls_to_lose, 0);
+  EXPECT_FALSE(world_.is_there("scratch", "run"));
 }
 
 TEST_F(FlowRunTest, ACancelledRunStartsNothingMore) {

@@ -102,6 +102,7 @@ Result<RunEnd> RunWorld::run(RunId id, Death& death, const std::optional<std::st
     return death.has_come() ? Result<void>(dead()) : Result<void>();
   };
   distant.answer_fault = distant.fault;
+  if (service_fault) distant.fault = service_fault;
   RunParts parts{
       distant, *executors, *own, system_clock(), system_random(), "ada", scratch.file("flows"),
       {},      on_change};
