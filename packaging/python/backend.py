@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pip asks to build the Python package (PEP 517): CMake makes the extension module, this packs it with python/wherry.
 
-The standard library is enough. What is missing for the build is told in a sentence. WHERRY_JOBS is how many compilers run at once; with WHERRY_PYTHON_MODULE in the
-environment that module is packed and nothing is built.
+The standard library is enough. What is missing for the build is told in a sentence. WHERRY_JOBS is how many compilers run
+at once; with WHERRY_PYTHON_MODULE in the environment that module is packed and nothing is built.
 """
 
 import base64

@@ -48,7 +48,6 @@ _PAGE = 100_000  # rows of one answer
 _FIRST_PAUSE = 0.02  # seconds between the first two looks of a wait
 
 
-
 class WaitResult(NamedTuple):
     """What `Job.objects.wait` answers: the jobs that have ended, and the others."""
 
