@@ -2,7 +2,6 @@
 // wherry flow check, graph, sample, ls, status, show, cancel: flows and their runs.
 #include "base/clock.h"
 #include "base/path.h"
-#include "base/random.h"
 #include "cli/commands.h"
 #include "cli/flow_files.h"
 #include "cli/flow_view.h"
@@ -87,15 +86,8 @@ Result<int> show_flow_run(Context& context, const Arguments& arguments) {
 
 // Of a run that nobody runs: what it left under way ends here.
 Result<int> cancel_left_over(Context& context, app::Wherry& wherry, const flow::RunRecord& run) {
-  TRY_ASSIGN(tasks::TransferService * service, wherry.service_of(run.service));
   std::optional<Result<flow::RunEnd>> ended;
-  flow::RunParts parts{*service,
-                       wherry.executors(),
-                       wherry.database(),
-                       system_clock(),
-                       system_random(),
-                       wherry.owner(),
-                       wherry.directory() + "/flows"};
+  TRY_ASSIGN(flow::RunParts parts, flow_run_parts(wherry, run));
   parts.on_change = [&err = context.err()](const flow::Node& node) { tell_flow_change(err, node); };
   run_in_foreground({.err = context.err()}, [&](std::stop_token stop) {
     flow::FlowRun flow_run(std::move(parts), run.id);

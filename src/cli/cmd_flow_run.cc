@@ -175,16 +175,8 @@ Result<void> note_older_run(Context& context, app::Wherry& wherry, const std::st
 
 Result<RunEnd> run_here(Context& context, app::Wherry& wherry, const RunRecord& run,
                         const std::optional<std::string>& text) {
-  TRY_ASSIGN(tasks::TransferService * service, context.service());
+  TRY_ASSIGN(flow::RunParts parts, flow_run_parts(wherry, run));
   const bool on_terminal = progress_style() == ProgressLine::Style::kTerminal;
-  flow::RunParts parts{*service,
-                       wherry.executors(),
-                       wherry.database(),
-                       system_clock(),
-                       system_random(),
-                       wherry.owner(),
-                       wherry.directory() + "/flows"};
-  if (app::Wherry::is_embedded(run.service)) parts.data.looks_per_second = 0;
   if (!on_terminal) {
     parts.on_change = [&err = context.err()](const flow::Node& node) {
       tell_flow_change(err, node);

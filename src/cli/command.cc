@@ -127,13 +127,13 @@ Result<app::Wherry*> Context::wherry(tasks::Execution execution) {
 
 Result<bool> Context::is_elsewhere() {
   TRY_ASSIGN(const Options* loaded, settings());
-  return loaded->text("service") != "local";
+  return !app::Wherry::is_embedded(loaded->text("service"));
 }
 
 Result<app::RemoteService*> Context::remote() {
   TRY_ASSIGN(const Options* loaded, settings());
   const std::string& name = loaded->text("service");
-  if (name == "local") {
+  if (app::Wherry::is_embedded(name)) {
     return make_error(Code::kInvalid,
                       "this is about a service on another machine: name it with --service globus,"
                       " --service https://HOST, or WHERRY_SERVICE");

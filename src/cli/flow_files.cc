@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "app/wherry.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/options.h"
 #include "base/path.h"
+#include "base/random.h"
 #include "cli/location.h"
 #include "flow/executors.h"
+#include "flow/run.h"
 #include "tasks/claim.h"
 
 namespace wherry::cli {
@@ -74,6 +77,19 @@ Result<bool> is_flow_run_held(app::Wherry& wherry, flow::RunId id) {
   tasks::Claims claims(wherry.database(), system_clock());
   TRY_ASSIGN(const auto holder, claims.holder("flow", std::to_string(id)));
   return holder.has_value();
+}
+
+Result<flow::RunParts> flow_run_parts(app::Wherry& wherry, const flow::RunRecord& run) {
+  TRY_ASSIGN(tasks::TransferService * service, wherry.service_of(run.service));
+  flow::RunParts parts{*service,
+                       wherry.executors(),
+                       wherry.database(),
+                       system_clock(),
+                       system_random(),
+                       wherry.owner(),
+                       wherry.directory() + "/flows"};
+  if (app::Wherry::is_embedded(run.service)) parts.data.looks_per_second = 0;
+  return parts;
 }
 
 PositionalSpec flow_file_positional() {

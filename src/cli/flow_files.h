@@ -10,6 +10,10 @@
 #include "flow/graph.h"
 #include "flow/store.h"
 
+namespace wherry::flow {
+struct RunParts;
+}
+
 namespace wherry::cli {
 
 struct FlowText {
@@ -33,6 +37,8 @@ Result<void> check_flow_executors(const flow::Flow& flow, app::Wherry& wherry);
 Result<flow::RunRecord> find_flow_run(app::Wherry& wherry, const std::string& text);
 // Whether a process that is not known to be dead runs it.
 Result<bool> is_flow_run_held(app::Wherry& wherry, flow::RunId id);
+// What a run goes on with, at the service that it began with.
+Result<flow::RunParts> flow_run_parts(app::Wherry& wherry, const flow::RunRecord& run);
 
 PositionalSpec flow_file_positional();
 OptionSpec flow_param_option();

@@ -122,9 +122,9 @@ void tell_flow_change(std::ostream& err, const Node& node) {
 }
 
 std::string resume_command(const flow::RunRecord& run, std::string_view file) {
-  return fmt::format("wherry flow run {} --resume{}{}", escape_bytes(file),
-                     app::Wherry::is_embedded(run.service) ? "" : " --service ",
-                     app::Wherry::is_embedded(run.service) ? "" : run.service);
+  const std::string service =
+      app::Wherry::is_embedded(run.service) ? "" : " --service " + run.service;
+  return fmt::format("wherry flow run {} --resume{}", escape_bytes(file), service);
 }
 
 std::string run_state_text(const flow::RunRecord& run, bool is_held) {

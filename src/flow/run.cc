@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow/run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
-#include <deque>
-#include <map>
-#include <set>
-#include <stop_token>
 
-#include "base/back_off.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/units.h"
-#include "base/worker_pool.h"
-#include "flow/command_results.h"
-#include "flow/graph.h"
-#include "flow/node_table.h"
 #include "flow/place.h"
-#include "flow/proof.h"
-#include "flow/request.h"
-#include "flow/run_inbox.h"
-#include "flow/run_view.h"
-#include "tasks/claim.h"
+#include "flow/run_work.h"
 
 namespace wherry::flow {
 namespace {
@@ -35,25 +18,6 @@ constexpr Duration kLookInterval = 200ms;  // for wishes of others, times that a
 constexpr Duration kCancelPatience = 2min;
 constexpr Duration kCommandPatience = 20s;  // longer than an executor takes to kill
 constexpr std::size_t kMaxLabelBytes = 120;
-constexpr std::size_t kProofThreads = 2;
-constexpr Duration kFirstProofPause = 500ms;
-constexpr Duration kLongestProofPause = 30s;
-constexpr std::size_t kMaxProofs = kMaxForeachItems * 2;  // never waited for
-
-// "flow-<uuid>-<node>-<attempt>": an attempt's alone, wherever it is asked for.
-std::string key_of(const RunRecord& run, const Node& node) {
-  return fmt::format("flow-{}-{}-{}", run.uuid, node.id, node.attempt);
-}
-
-Result<NodeId> node_of_key(std::string_view key) {
-  const std::size_t end = key.find_last_of('-');
-  const std::size_t begin = key.find_last_of('-', end - 1) + 1;
-  NodeId id = 0;
-  if (end == std::string_view::npos ||
-      std::from_chars(key.data() + begin, key.data() + end, id).ptr != key.data() + end)
-    return make_error(Code::kBug, "'{}' is no key of a flow", key);
-  return id;
-}
 
 // Within what services take, cut at a whole character.
 std::string label_of(const Flow& flow, const Node& node) {
@@ -64,141 +28,7 @@ std::string label_of(const Flow& flow, const Node& node) {
   return label.substr(0, end);
 }
 
-// Whether another attempt can help where the user asked for some.
-bool may_help_again(const Error& error) {
-  return error.retry != Retry::kAfterUser && error.code != Code::kInvalid &&
-         error.code != Code::kCancelled && error.code != Code::kBug;
-}
-
 }  // namespace
-
-// Everything but view() is used by the thread that runs.
-class FlowRun::Work {
- public:
-  Work(RunParts parts, RunId id) : parts_(std::move(parts)), store_(parts_.database), id_(id) {}
-  Result<RunEnd> run(const std::optional<std::string>& text, const std::stop_token& stop) {
-    return hold(text, stop);
-  }
-
-  Result<RunEnd> cancel(const std::stop_token& stop) {
-    is_cancelling_ = true;
-    return hold(std::nullopt, stop);
-  }
-
-  std::vector<NodeView> view() const { return shown_->all(); }
-
- private:
-  // What this process knows of a node besides what is stored.
-  struct Live {
-    std::optional<Request> request;
-    std::optional<DataTask> data;
-    Future<CommandEnd> command;
-    bool outlives_program = false;     // the command
-    std::optional<Duration> deadline;  // monotonic, of a command
-    Duration not_before{0};            // monotonic, of the next attempt
-    int tries = 0;                     // that failed since this process has the run
-    bool is_cancel_asked = false;
-    bool is_out_of_time = false;
-  };
-
-  // Nothing of it goes on here when the claim is given up, however it ended.
-  Result<RunEnd> hold(const std::optional<std::string>& text, const std::stop_token& stop) {
-    tasks::Claims claims(parts_.database, parts_.clock);
-    TRY_ASSIGN(const tasks::Claim claim, claims.acquire("flow", std::to_string(id_)));
-    auto end = load_and_go_on(text, stop);
-    let_go();
-    return end;
-  }
-  Result<RunEnd> load_and_go_on(const std::optional<std::string>& text,
-                                const std::stop_token& stop) {
-    TRY(load(text), "run {}", id_);
-    TRY(take_up());
-    return go_on(stop);
-  }
-  void let_go();
-
-  // ---- beginning
-
-  Result<void> load(const std::optional<std::string>& text);
-  Result<void> take_up();
-  Result<void> take_up_submissions(std::map<NodeId, std::size_t>& running);
-  void take_up_submission(const RunSubmission& submission, std::vector<Request> requests,
-                          const std::map<NodeId, std::size_t>& nodes);
-  Result<void> take_up_command(std::size_t at);
-  void wake_task(const Node& node);
-
-  // ---- going on
-
-  Result<RunEnd> go_on(const std::stop_token& stop);
-  Result<void> take_endings();
-  Result<void> look_around();
-  Result<void> advance();
-  void advance_due(std::size_t at);
-  void expand(std::size_t task);
-  void advance_node(std::size_t at, std::optional<std::size_t> item);
-  void prepare(std::size_t at, std::optional<std::size_t> item);
-  void cancel_all();
-  Result<void> save();
-  Result<RunEnd> finish();
-
-  // ---- attempts
-
-  void launch(std::size_t at);
-  void launch_transfer(std::size_t at, const Transfer& transfer);
-  void launch_removal(std::size_t at, const RemovalRequest& request);
-  void prove(std::size_t at, const RemovalRequest& request);
-  void remove(std::size_t at, Removal removal);
-  void launch_command(std::size_t at, const CommandRequest& request, bool reattach);
-  void follow(std::size_t at, const DataTask& task);
-  Transfer with_progress(std::size_t at, Transfer transfer);
-  std::vector<tasks::TaskId> transfers_before(std::size_t task) const;
-  void cancel_node(std::size_t at);
-  static std::string unanswered_cancel(const Live& state);
-  Result<void> settle(const RunEnding& ending);
-  Result<Results> results_of(const RunEnding& ending);
-  void succeed(std::size_t at, Results results);
-  void note_transfer(std::size_t at);
-  void fail(std::size_t at, const Error& error);
-  void end_inactive_task(const Node& node);
-
-  // ---- words
-
-  void change(std::size_t at, NodeState state, std::string reason);
-  void mark(std::size_t at);
-  Lookup lookup_for(std::size_t task, std::optional<std::size_t> item) const;
-  std::string files_of(const Node& node) const;
-  Live& live(std::size_t at) {
-    if (live_.size() <= at) live_.resize(at + 1);
-    return live_[at];
-  }
-
-  const RunParts parts_;
-  Store store_;
-  const RunId id_;
-  RunRecord record_;
-  Flow flow_;
-  Graph graph_;
-  std::string directory_;
-  std::unique_ptr<NodeTable> table_;
-  std::deque<Live> live_;
-  std::map<std::size_t, std::set<tasks::TaskId>> transfers_done_;  // of each task with a success
-  std::set<std::size_t> running_;
-  std::set<std::pair<Duration, std::size_t>> again_;  // monotonic: what waits for another attempt
-  bool is_cancelling_ = false;
-  Duration cancel_deadline_{0};
-  Duration next_look_{0};
-
-  // Of one pass over the tasks.
-  std::set<std::size_t> changed_;
-  std::vector<std::size_t> starting_;
-
-  const std::shared_ptr<RunInbox> inbox_ = std::make_shared<RunInbox>();
-  const std::shared_ptr<RunView> shown_ = std::make_shared<RunView>();
-  Proofs proofs_{parts_.service};
-  std::stop_source stop_proving_;
-  std::unique_ptr<WorkerPool> provers_;
-  std::unique_ptr<DataTasks> data_;
-};
 
 // 1. Nothing is submitted any more. 2. What is being proven ends. 3. Commands that would end with
 // this program end now, so that whoever takes up the run meets none of them.
@@ -514,7 +344,6 @@ void FlowRun::Work::cancel_all() {
   const Duration now = parts_.clock.monotonic();
   if (cancel_deadline_ == Duration(0)) {
     cancel_deadline_ = now + kCancelPatience;
-    stop_proving_.request_stop();
     for (std::size_t at = 0; at < table_->size(); ++at) {
       if (table_->node(at).state == NodeState::kWaiting)
         change(at, NodeState::kCancelled, "the run was cancelled");
@@ -522,10 +351,11 @@ void FlowRun::Work::cancel_all() {
   }
   const std::vector<std::size_t> running(running_.begin(), running_.end());
   for (const std::size_t at : running) {
-    cancel_node(at);
-    if (now < cancel_deadline_) continue;
+    const bool was_sent = cancel_node(at);
+    if (was_sent && now < cancel_deadline_) continue;
     running_.erase(at);
-    change(at, NodeState::kCancelled, unanswered_cancel(live(at)));
+    change(at, NodeState::kCancelled,
+           was_sent ? unanswered_cancel(live(at)) : "the run was cancelled");
   }
   for (std::size_t task = 0; task < flow_.tasks.size(); ++task) {
     const std::size_t whole = table_->whole(task);
@@ -553,218 +383,6 @@ Result<RunEnd> FlowRun::Work::finish() {
                                                      : RunState::kFailed;
   TRY(store_.finish(id_, state, parts_.clock.now()));
   return end;
-}
-
-// ---- attempts. What they ask for is stored already.
-
-void FlowRun::Work::launch(std::size_t at) {
-  running_.insert(at);
-  const Request& request = *live(at).request;
-  if (const auto* transfer = std::get_if<Transfer>(&request)) {
-    launch_transfer(at, *transfer);
-  } else if (const auto* removal = std::get_if<RemovalRequest>(&request)) {
-    launch_removal(at, *removal);
-  } else {
-    launch_command(at, std::get<CommandRequest>(request), false);
-  }
-}
-
-Transfer FlowRun::Work::with_progress(std::size_t at, Transfer transfer) {
-  transfer.on_progress = [shown = shown_, at](const tasks::Task& task) {
-    shown->count(at, task.counts);
-  };
-  return transfer;
-}
-
-void FlowRun::Work::launch_transfer(std::size_t at, const Transfer& transfer) {
-  Transfer keyed = with_progress(at, transfer);
-  keyed.key = key_of(record_, table_->node(at));
-  follow(at, data_->transfer(keyed));
-}
-
-void FlowRun::Work::launch_removal(std::size_t at, const RemovalRequest& request) {
-  if (request.only_verified) return prove(at, request);
-  remove(at, request.removal);
-}
-
-// Looks at many files; the removal follows when it has ended well (see settle()).
-void FlowRun::Work::prove(std::size_t at, const RemovalRequest& request) {
-  if (!provers_) {
-    provers_ = std::make_unique<WorkerPool>(
-        WorkerPool::Options{.threads = kProofThreads, .queue_limit = kMaxProofs});
-  }
-  provers_->submit([this, at, attempt = table_->node(at).attempt,
-                    place = ProofOf{request.removal.endpoint, request.removal.path},
-                    transfers = transfers_before(table_->task_of(at))] {
-    auto proof = proofs_.check(place, transfers);
-    // A service that is away is waited for, as transfers wait for it.
-    const std::stop_token stop = stop_proving_.get_token();
-    for (int tries = 1; !proof && proof.error().retry == Retry::kLater; ++tries) {
-      parts_.clock.sleep(growing_pause(kFirstProofPause, tries, kLongestProofPause), stop);
-      if (stop.stop_requested()) break;
-      proof = proofs_.check(place, transfers);
-    }
-    inbox_->put({at, attempt, std::move(proof)});
-  });
-}
-
-void FlowRun::Work::remove(std::size_t at, Removal removal) {
-  removal.key = key_of(record_, table_->node(at));
-  follow(at, data_->remove(removal));
-}
-
-std::vector<tasks::TaskId> FlowRun::Work::transfers_before(std::size_t task) const {
-  std::set<tasks::TaskId> found;
-  for (const auto& [other, ids] : transfers_done_)
-    if (graph_.before[task][other]) found.insert(ids.begin(), ids.end());
-  return {found.begin(), found.end()};
-}
-
-void FlowRun::Work::follow(std::size_t at, const DataTask& task) {
-  live(at).data = task;
-  task.future().on_ready(
-      [inbox = inbox_, at, attempt = table_->node(at).attempt](const Result<Done>& done) {
-        inbox->put({at, attempt, done});
-      });
-}
-
-void FlowRun::Work::launch_command(std::size_t at, const CommandRequest& request, bool reattach) {
-  const Node& node = table_->node(at);
-  const auto executor = parts_.executors.find(request.executors.front());
-  if (!executor) {
-    inbox_->put({at, node.attempt, Result<CommandEnd>(executor.error())});
-    return;
-  }
-  Executor& found = **executor;
-  // It is appended to, and what a killed program has begun begins anew.
-  if (!reattach || !found.outlives_program()) {
-    for (const std::string& file : {request.command.output_file, request.command.error_file})
-      ::unlink(file.c_str());
-  }
-  Live& state = live(at);
-  state.outlives_program = found.outlives_program();
-  state.deadline = parts_.clock.monotonic() + flow_.tasks[table_->task_of(at)].timeout;
-  const std::string key = key_of(record_, node);
-  state.command =
-      reattach ? found.reattach_or_start(request.command, key) : found.start(request.command, key);
-  state.command.on_ready(
-      [inbox = inbox_, at, attempt = node.attempt](const Result<CommandEnd>& end) {
-        inbox->put({at, attempt, end});
-      });
-}
-
-void FlowRun::Work::cancel_node(std::size_t at) {
-  Live& state = live(at);
-  if (state.is_cancel_asked) return;
-  if (state.data) {
-    // One that was sent by an earlier process is cancelled when it is known again.
-    const Node& node = table_->node(at);
-    if (!node.submission_id.empty() && !state.data->task_id()) return;
-    state.data->cancel();
-  } else if (state.command.is_valid()) {
-    state.command.cancel();
-  }
-  state.is_cancel_asked = true;
-}
-
-std::string FlowRun::Work::unanswered_cancel(const Live& state) {
-  const std::string trouble = state.data ? state.data->trouble() : "";
-  return fmt::format("{}, and may go on{}{}",
-                     state.is_cancel_asked ? "it was asked to end, and has not said that it did"
-                                           : "it could not be asked to end",
-                     trouble.empty() ? "" : ": ", trouble);
-}
-
-Result<Results> FlowRun::Work::results_of(const RunEnding& ending) {
-  const Request& request = *live(ending.node).request;
-  if (const auto* command = std::get_if<Result<CommandEnd>>(&ending.result)) {
-    if (!*command) return command->error();
-    return command_results(std::get<CommandRequest>(request), **command);
-  }
-  const auto& done = std::get<Result<Done>>(ending.result);
-  if (!done) return done.error();
-  table_->node(ending.node).task_id = done->task_id;
-  return data_results(request, *done);
-}
-
-Result<void> FlowRun::Work::settle(const RunEnding& ending) {
-  const std::size_t at = ending.node;
-  if (table_->node(at).attempt != ending.attempt || running_.count(at) == 0) return {};
-  if (const auto* proof = std::get_if<Result<void>>(&ending.result); proof != nullptr && *proof) {
-    const Removal& removal = std::get<RemovalRequest>(*live(at).request).removal;
-    // What an earlier process recorded, and may have sent, has its id.
-    if (const Node& node = table_->node(at); !node.submission_id.empty()) {
-      follow(at, data_->resubmit_removal(node.submission_id, removal));
-    } else if (is_cancelling_) {
-      running_.erase(at);
-      change(at, NodeState::kCancelled, "the run was cancelled");
-    } else {
-      remove(at, removal);
-    }
-    return {};
-  }
-  auto results = std::holds_alternative<Result<void>>(ending.result)
-                     ? Result<Results>(std::get<Result<void>>(ending.result).error())
-                     : results_of(ending);
-  Live& state = live(at);
-  if (const auto task = state.data ? state.data->task_id() : std::nullopt)
-    table_->node(at).task_id = *task;
-  running_.erase(at);
-  if (results) {
-    succeed(at, *std::move(results));
-  } else if (state.is_out_of_time) {
-    fail(at, make_error(Code::kTimeout, "it was ended: its timeout of {} was over",
-                        format_duration(flow_.tasks[table_->task_of(at)].timeout)));
-  } else {
-    fail(at, results.error());
-  }
-  state.data.reset();
-  state.command = {};
-  state.deadline.reset();
-  state.is_cancel_asked = state.is_out_of_time = false;
-  return {};
-}
-
-void FlowRun::Work::succeed(std::size_t at, Results results) {
-  Node& node = table_->node(at);
-  node.results = std::move(results);
-  change(at, NodeState::kSucceeded, "");
-  note_transfer(at);
-}
-
-void FlowRun::Work::note_transfer(std::size_t at) {
-  const Node& node = table_->node(at);
-  const std::size_t task = table_->task_of(at);
-  if (node.state == NodeState::kSucceeded && !node.task_id.empty() &&
-      kind_of(flow_.tasks[task]) == WorkKind::kTransfer)
-    transfers_done_[task].insert(node.task_id);
-}
-
-void FlowRun::Work::fail(std::size_t at, const Error& error) {
-  Live& state = live(at);
-  const FlowTask& task = flow_.tasks[table_->task_of(at)];
-  if (is_cancelling_) {
-    end_inactive_task(table_->node(at));
-    return change(at, NodeState::kCancelled, "the run was cancelled");
-  }
-  if (state.tries >= task.retries || !may_help_again(error))
-    return change(at, NodeState::kFailed, error.message);
-  ++state.tries;
-  state.not_before = parts_.clock.monotonic() + task.retry_delay;
-  again_.emplace(state.not_before, at);
-  change(at, NodeState::kWaiting,
-         fmt::format("attempt {} failed: {}; again in {}", state.tries, error.message,
-                     format_duration(task.retry_delay)));
-}
-
-// The task of an attempt that failed because it waits for a person: nobody may wake it beside the
-// next attempt, or after the run was cancelled.
-void FlowRun::Work::end_inactive_task(const Node& node) {
-  if (node.attempt == 0 || node.task_id.empty()) return;
-  const auto task = parts_.service.task(node.task_id);
-  if (!task || task->state != tasks::TaskState::kInactive) return;
-  if (const auto cancelled = parts_.service.cancel(node.task_id); !cancelled)
-    log_info("'{}': {}", node.name(), cancelled.error().message);
 }
 
 // ---- words

@@ -14,6 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // With the directories of the endpoints for commands.
 std::string with_places(const RunWorld& world, const std::string& yaml) {
@@ -250,6 +251,25 @@ TEST_F(FlowRunTest, AServiceThatIsAwayWhileFilesAreProvenIsWaitedFor) {
   EXPECT_EQ(states_of(kCleanup), "out=SUCCEEDED out.cleanup=SUCCEEDED meddle=SUCCEEDED");
   EXPECT_EQ(calls_to_lose, 0);
   EXPECT_FALSE(world_.is_there("scratch", "run"));
+}
+
+TEST_F(FlowRunTest, ACancelledRunDoesNotWaitForTheProofsOfWhatItWillNotDelete) {
+  world_.write("scratch", "run/a", "a");
+  id_ = world_.create(kCleanup).id;
+  std::atomic<bool> is_away = false;
+  world_.on_change = [&](const Node& node) {
+    if (node.name() != "out.cleanup" || node.state != NodeState::kRunning) return;
+    is_away = true;
+    EXPECT_TRUE(world_.store->request_cancel(id_));
+  };
+  world_.service_fault = [&](std::string_view, const std::string&) -> Result<void> {
+    if (!is_away) return {};
+    return make_error(Code::kUnavailable, "nobody answers");
+  };
+  EXPECT_EQ(world_.run(id_).value(), RunEnd::kCancelled);
+  EXPECT_THAT(world_.states(id_), StartsWith("out=SUCCEEDED out.cleanup=CANCELLED meddle="));
+  EXPECT_EQ(reason_of("out.cleanup"), "the run was cancelled");
+  EXPECT_TRUE(world_.is_there("scratch", "run/a"));
 }
 
 TEST_F(FlowRunTest, ACancelledRunStartsNothingMore) {

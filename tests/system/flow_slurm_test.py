@@ -6,8 +6,7 @@ import pathlib
 import sys
 
 import slurm
-import system
-from harness import WherryTest, os, subprocess, unittest
+from harness import os, subprocess, unittest
 
 SETTINGS = "executors: {cluster: {provider: slurm, partition: main, walltime: 00:10:00, environment: [export GREETING=hello]}}\n"
 
@@ -30,19 +29,9 @@ tasks:
 """
 
 
-class CommandsInSlurm(WherryTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.place = system.Scratch()
-        cls.addClassCleanup(cls.place.__exit__)
-        cls.cluster = slurm.Cluster(cls.place.root / "slurm", nodes=2)
-        cls.cluster.__enter__()
-        cls.addClassCleanup(cls.cluster.__exit__)
-
+class CommandsInSlurm(slurm.SlurmTest):
     def setUp(self):
         super().setUp()
-        self.environment.update({name: self.cluster.environment[name] for name in ("PATH", "SLURM_CONF")})
         pathlib.Path(self.environment["WHERRY_SETTINGS"]).write_text(SETTINGS)
         self.lab = self.endpoint("lab")
         self.store = self.endpoint("scratch")

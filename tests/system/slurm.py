@@ -12,6 +12,9 @@ import socket
 import subprocess
 import time
 
+import system
+from harness import WherryTest
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 TIMEOUT = 60
@@ -179,3 +182,21 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited in vain for {what}:\n{self.logs()}")
             select.select([], [], [], 0.05)
+
+
+class SlurmTest(WherryTest):
+    """One cluster of two nodes for all tests of the class; what they start finds it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.place = system.Scratch()
+        cls.addClassCleanup(cls.place.__exit__)
+        cls.cluster = Cluster(cls.place.root / "slurm", nodes=2)
+        cls.cluster.__enter__()
+        cls.addClassCleanup(cls.cluster.__exit__)
+
+    def setUp(self):
+        super().setUp()
+        self.environment.update({name: self.cluster.environment[name] for name in ("PATH", "SLURM_CONF")})
+        self.addCleanup(lambda: self.cluster.call("scancel", "--state=RUNNING,PENDING", f"--user={os.geteuid()}"))

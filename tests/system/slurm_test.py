@@ -7,8 +7,7 @@ import pathlib
 import sys
 
 import slurm
-import system
-from harness import WherryTest, json, os, signal, unittest
+from harness import json, os, signal, unittest
 
 SETTINGS = """\
 transfers:
@@ -37,20 +36,9 @@ command: |
 """
 
 
-class SlurmTest(WherryTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.place = system.Scratch()
-        cls.addClassCleanup(cls.place.__exit__)
-        cls.cluster = slurm.Cluster(cls.place.root / "slurm", nodes=2)
-        cls.cluster.__enter__()
-        cls.addClassCleanup(cls.cluster.__exit__)
-
+class SlurmSiteTest(slurm.SlurmTest):
     def setUp(self):
         super().setUp()
-        self.environment.update({name: self.cluster.environment[name] for name in ("PATH", "SLURM_CONF")})
-        self.addCleanup(lambda: self.cluster.call("scancel", "--state=RUNNING,PENDING", f"--user={os.geteuid()}"))
         self.lab = self.endpoint("lab")
         self.archive = self.endpoint("archive")
         self.site = self.scratch / "site"
@@ -117,7 +105,7 @@ class SlurmTest(WherryTest):
         return {(self.site / "data" / f"file{number}" / "where").read_text().split()[1] for number in range(count)}
 
 
-class InAllocations(SlurmTest):
+class InAllocations(SlurmSiteTest):
     def test_data_is_staged_in_jobs_run_on_all_nodes_and_results_are_staged_out(self):
         self.start_site()
         self.create_compressions(8)
@@ -155,7 +143,7 @@ class InAllocations(SlurmTest):
         self.refused(1, "queue", "launch", "--site", "cluster", "--only-on", "elsewhere", says="docs/howto/slurm.md")
 
 
-class Endings(SlurmTest):
+class Endings(SlurmSiteTest):
     def test_jobs_go_on_elsewhere_when_their_time_is_over_or_their_node_is_lost(self):
         self.start_site()
         late = self.create("twice", "late", "--tag", "batch=late")
@@ -189,7 +177,7 @@ class Endings(SlurmTest):
             self.assertEqual(self.runs(name), 2)
 
 
-class NodesThatAreOtherHosts(SlurmTest):
+class NodesThatAreOtherHosts(SlurmSiteTest):
     """As on most clusters: the nodes' own launcher must not open the database, so it runs here."""
 
     def setUp(self):
