@@ -14,8 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kLookInterval = 200ms;  // for wishes of others, times that are up
-constexpr Duration kCancelPatience = 2min;
+constexpr Duration kLookInterval = 200ms;   // for wishes of others, times that are up
 constexpr Duration kCommandPatience = 20s;  // longer than an executor takes to kill
 constexpr std::size_t kMaxLabelBytes = 120;
 
@@ -343,7 +342,7 @@ void FlowRun::Work::prepare(std::size_t at, std::optional<std::size_t> item) {
 void FlowRun::Work::cancel_all() {
   const Duration now = parts_.clock.monotonic();
   if (cancel_deadline_ == Duration(0)) {
-    cancel_deadline_ = now + kCancelPatience;
+    cancel_deadline_ = now + parts_.cancel_patience;
     for (std::size_t at = 0; at < table_->size(); ++at) {
       if (table_->node(at).state == NodeState::kWaiting)
         change(at, NodeState::kCancelled, "the run was cancelled");
@@ -354,6 +353,7 @@ void FlowRun::Work::cancel_all() {
     const bool was_sent = cancel_node(at);
     if (was_sent && now < cancel_deadline_) continue;
     running_.erase(at);
+    if (was_sent) ++unanswered_cancels_;
     change(at, NodeState::kCancelled,
            was_sent ? unanswered_cancel(live(at)) : "the run was cancelled");
   }
@@ -382,6 +382,12 @@ Result<RunEnd> FlowRun::Work::finish() {
                          : end == RunEnd::kSucceeded ? RunState::kSucceeded
                                                      : RunState::kFailed;
   TRY(store_.finish(id_, state, parts_.clock.now()));
+  if (unanswered_cancels_ > 0) {
+    return make_error(Code::kUnavailable,
+                      "run {} of '{}' is cancelled, but {} of its tasks may go on: they were not"
+                      " heard to end; 'wherry flow status {}' names them",
+                      id_, record_.name, unanswered_cancels_, id_);
+  }
   return end;
 }
 

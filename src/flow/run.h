@@ -36,6 +36,8 @@ struct RunParts {
   DataTasks::Options data = {};
   // Called by the thread that runs, when a node has changed its state. May be empty.
   std::function<void(const Node&)> on_change = {};
+  // How long a run that is cancelled waits for what it has asked to end.
+  Duration cancel_patience = std::chrono::minutes(2);
 };
 
 // How far one node is.
@@ -77,7 +79,8 @@ class FlowRun {
   // taken up: what has succeeded stays so, what failed, was blocked, skipped or cancelled is tried
   // again. kConflict: another process runs it (which, since when), or it succeeded.
   Result<RunEnd> run(const std::optional<std::string>& text, std::stop_token stop);
-  // Ends a run that no process runs, with whatever goes on without one.
+  // Ends a run that no process runs, with whatever goes on without one. kUnavailable, as of run():
+  // the run is cancelled, and something that it began was not heard to end.
   Result<RunEnd> cancel(std::stop_token stop);
 
   std::vector<NodeView> view() const;

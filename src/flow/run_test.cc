@@ -272,6 +272,29 @@ TEST_F(FlowRunTest, ACancelledRunDoesNotWaitForTheProofsOfWhatItWillNotDelete) {
   EXPECT_TRUE(world_.is_there("scratch", "run/a"));
 }
 
+TEST_F(FlowRunTest, WhatIsNotHeardToEndIsToldWhenARunIsCancelled) {
+  world_.write("lab", "in.txt", "one");
+  world_.cancel_patience = std::chrono::milliseconds(1);
+  id_ = world_.create("tasks: {stage: {transfer: {source: lab:/in.txt, target: scratch:/in.txt}}}")
+            .id;
+  std::atomic<bool> is_away = false;
+  world_.service_fault = [&](std::string_view call, const std::string&) -> Result<void> {
+    const bool is_look = call == "task" || call == "tasks";
+    if (is_look && !is_away.exchange(true)) {
+      EXPECT_TRUE(world_.store->request_cancel(id_));
+    }
+    if (!is_away) return {};
+    return make_error(Code::kUnavailable, "nobody answers");
+  };
+  const auto end = world_.run(id_);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().code, Code::kUnavailable);
+  EXPECT_THAT(end.error().message, HasSubstr("1 of its tasks may go on"));
+  EXPECT_EQ(world_.states(id_), "stage=CANCELLED");
+  EXPECT_THAT(reason_of("stage"), HasSubstr("may go on"));
+  EXPECT_EQ(world_.store->run(id_)->state, RunState::kCancelled);
+}
+
 TEST_F(FlowRunTest, ACancelledRunStartsNothingMore) {
   const RunRecord run = world_.create(
       with_places(world_, "tasks: {a: {command: 'sleep 60'}, b: {command: 'true', needs: a}}"));

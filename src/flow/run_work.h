@@ -143,6 +143,7 @@ class FlowRun::Work {
   std::set<std::pair<Duration, std::size_t>> again_;  // monotonic: what waits for another attempt
   bool is_cancelling_ = false;
   Duration cancel_deadline_{0};
+  int unanswered_cancels_ = 0;
   Duration next_look_{0};
 
   // Of one pass over the tasks.

@@ -106,6 +106,7 @@ Result<RunEnd> RunWorld::run(RunId id, Death& death, const std::optional<std::st
   RunParts parts{
       distant, *executors, *own, system_clock(), system_random(), "ada", scratch.file("flows"),
       {},      on_change};
+  parts.cancel_patience = cancel_patience;
   parts.data.window = std::chrono::milliseconds(5);
   parts.data.looks_per_second = 50;
   FlowRun flow_run(std::move(parts), id);

@@ -71,6 +71,7 @@ class RunWorld {
   std::unique_ptr<Store> store;
   std::unique_ptr<Executors> executors;  // of all processes: to make one takes a process
   std::function<void(const Node&)> on_change;
+  Duration cancel_patience = std::chrono::minutes(2);
   tasks::DistantService::Hook service_fault;  // of the calls of all processes; may be empty
 };
 
