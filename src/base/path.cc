@@ -59,7 +59,7 @@ Result<RelPath> RelPath::parse(std::string_view text) {
     begin = end + 1;
     if (name.empty() || name == ".") continue;
     if (name == "..") {
-      return make_error(Code::kInvalid, "path '{}' holds '..', which could leave the endpoint",
+      return make_error(Code::kInvalid, "path '{}' holds '..', which could lead out of its directory",
                         escape_bytes(text));
     }
     if (name.size() > kMaxNameBytes) {

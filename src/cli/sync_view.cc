@@ -119,13 +119,14 @@ std::vector<Value> sync_row(const SyncDefinition& definition, EndpointNames& nam
 }
 
 Record pass_record(std::string_view sync, const PassRecord& pass) {
-  const bool is_numbered = pass.report.number > 0;  // a dry run is not
+  const bool is_numbered = pass.report.number > 0;
   const Shown shown = is_numbered ? Shown::kAlways : Shown::kNotInText;
+  const bool is_dry_run = !is_numbered && pass.report.end == sync::PassEnd::kDone;
   Record record{"sync_pass",
                 {{"sync", "Sync", std::string(sync)},
                  {"number", "Pass", pass.report.number, shown},
                  {"label", "Label", pass.report.label, shown},
-                 {"result", "Result", is_numbered ? end_of(pass) : "dry run: nothing was done"}}};
+                 {"result", "Result", is_dry_run ? "dry run: nothing was done" : end_of(pass)}}};
   for (const Count& count : kCounts) {
     const std::uint64_t value = pass.report.counts.*count.member;
     const bool is_shown = count.in_list == Shown::kAlways || value > 0;
@@ -209,7 +210,7 @@ Record verify_record(const sync::VerifyReport& report) {
 }
 
 std::string change_text(const sync::Change& change) {
-  const std::string what = fmt::format("{:<12}", to_string(change.kind));
+  const std::string what = fmt::format("{:<14}", to_string(change.kind));
   const std::string slash = change.is_directory ? "/" : "";
   const std::string path = escape_bytes(change.path) + slash;
   if (change.from.empty()) return what + path;

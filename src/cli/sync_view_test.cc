@@ -31,12 +31,12 @@ TEST(ChangeText, NamesTheChangeAndThePath) {
   sync::Change change;
   change.kind = sync::ChangeKind::kModified;
   change.path = "a/b\n.tif";
-  EXPECT_EQ(change_text(change), "modified    a/b\\x0a.tif");
+  EXPECT_EQ(change_text(change), "modified      a/b\\x0a.tif");
   change.kind = sync::ChangeKind::kRenamed;
   change.from = "old";
   change.path = "new";
   change.is_directory = true;
-  EXPECT_EQ(change_text(change), "renamed     old/ -> new/");
+  EXPECT_EQ(change_text(change), "renamed       old/ -> new/");
 }
 
 TEST(PassRow, HasAValueForEveryColumn) {
@@ -59,6 +59,16 @@ TEST(PassRecord, JsonHasEveryCountAndTheTimeOfEveryPhase) {
   EXPECT_EQ(document.at("not_quiet").to_number<int>(), 0);
   EXPECT_EQ(document.at("scan_seconds").to_number<double>(), 0.5);
   EXPECT_EQ(document.at("total_seconds").to_number<double>(), 3.0);
+}
+
+TEST(PassRecord, APassThatTheBrakeStoppedWasNoDryRun) {
+  sync::PassRecord pass = sample_pass();
+  pass.report.number = 0;
+  pass.report.end = sync::PassEnd::kStopped;
+  std::ostringstream out;
+  Output(Format::kText, out).record(pass_record("frames", pass));
+  EXPECT_THAT(out.str(), HasSubstr("Result:  stopped"));
+  EXPECT_THAT(out.str(), Not(HasSubstr("dry run")));
 }
 
 TEST(PassRecord, APassThatHasNotEndedIsUnfinished) {

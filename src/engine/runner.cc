@@ -373,7 +373,8 @@ bool TransferRun::admit(const Operation& operation) {
 
 // Directories ------------------------------------------------------------------------------------
 
-// True if the directory is or may be new. A file or dangling symlink in its place gives way.
+// True if the directory is or may be new. With leave to remove, a file or dangling symlink in its
+// place gives way.
 wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::uint32_t mode) {
   auto made = target_.make_directory(operation.target, mode);
   if (made) return true;
@@ -389,6 +390,10 @@ wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::
   if (existing && existing->attributes.type == EntryType::kDirectory)
     return code != Code::kAlreadyExists && code != Code::kDenied;
   if (code != Code::kAlreadyExists) return std::move(made).error();
+  if (!options_.delete_extra) {
+    return make_error(Code::kAlreadyExists, "'{}' is in the way of a directory",
+                      escape_bytes(operation.target.text()));
+  }
   TRY(target_.remove_file(operation.target));
   TRY(target_.make_directory(operation.target, mode));
   return true;

@@ -132,10 +132,16 @@ TEST_F(Runner, MirrorFollowsWhateverTheSourceBecomes) {
   }
 }
 
-TEST_F(Runner, FileWhereADirectoryMustBeGivesWay) {
+TEST_F(Runner, FileWhereADirectoryMustBeGivesWayOnlyToWhoMayRemove) {
   put_file(*source_, "s/d/x", "1");
+  put_file(*source_, "s/y", "2");
   put_file(*target_, "t/d", "a file");
-  EXPECT_EQ(transfer().failed, 0u);
+  EXPECT_GT(transfer().failed, 0u);
+  EXPECT_EQ(content_of(*target_, "t/d"), "a file");
+  EXPECT_EQ(content_of(*target_, "t/y"), "2");
+  TestRun again;
+  again.options.delete_extra = true;
+  EXPECT_EQ(again.transfer(*source_, *target_, {item("s", "t")}).failed, 0u);
   EXPECT_EQ(content_of(*target_, "t/d/x"), "1");
 }
 

@@ -73,9 +73,9 @@ class Pass {
   Result<bool> look_at_source();
   Result<ScanResult> scan_source(SourceTree& tree, JournalWriter& writer);
   Result<std::unique_ptr<Journal>> plan(JournalWriter& writer);
-  Result<bool> brake(const ScanResult& seen, std::uint64_t gone);
+  Result<bool> brake(const ScanResult& seen, const Tally& found);
   bool is_vanished(const ScanResult& seen) const;
-  PassReport stopped(std::string message);
+  Result<void> stop_before_anything(std::string message);
   Result<PassReport> end_without_work(const Journal* journal);
   Result<void> execute(const Journal& journal, Preparation preparation, Outcome& outcome);
   Result<void> settle(const Journal& journal, Outcome& outcome);
@@ -216,11 +216,14 @@ Result<std::unique_ptr<Journal>> Pass::plan(JournalWriter& writer) {
       writer);
 }
 
-PassReport Pass::stopped(std::string message) {
+Result<void> Pass::stop_before_anything(std::string message) {
   report_.end = PassEnd::kStopped;
   report_.message = std::move(message);
   log_info("sync {}: stopped: {}", definition_.name, report_.message);
-  return report_;
+  if (options_.dry_run) return {};
+  // For the history: whoever wonders why nothing arrives looks there.
+  TRY_ASSIGN(report_.number, parts_.store.begin_pass(definition_.name, record()));
+  return parts_.store.end_pass(definition_.name, record(), {}, {});
 }
 
 bool Pass::is_vanished(const ScanResult& seen) const {
@@ -229,28 +232,30 @@ bool Pass::is_vanished(const ScanResult& seen) const {
 }
 
 // Whether so much is gone that it looks like an accident. Then report_ says so.
-Result<bool> Pass::brake(const ScanResult& seen, std::uint64_t gone) {
+Result<bool> Pass::brake(const ScanResult& seen, const Tally& found) {
   if (options_.allow_deletions || catalog_ == nullptr) return false;
   if (is_vanished(seen)) {
-    stopped(fmt::format(
+    TRY(stop_before_anything(fmt::format(
         "the source '{}' is empty, and {} files were known there: is it mounted? "
         "Nothing was deleted. If it is meant, `wherry sync run {} "
         "--allow-deletions`",
-        escape_bytes(definition_.source.path.text()), catalog_->totals().files, definition_.name));
+        escape_bytes(definition_.source.path.text()), catalog_->totals().files, definition_.name)));
     return true;
   }
-  gone += options_.gone_before;
+  // What is gone stays at the target, but for what something else takes the place of.
+  const bool keeps = definition_.deletions == Deletions::kKeep;
+  const std::uint64_t gone = keeps ? found.replaced : found.gone + options_.gone_before;
   const std::uint64_t known =
       catalog_->totals().files + catalog_->totals().symlinks + options_.gone_before;
   const double limit = options_.max_delete.value_or(definition_.max_delete);
   const double share =
       known == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(known);
   if (share <= limit) return false;
-  stopped(
+  TRY(stop_before_anything(
       fmt::format("{} of {} files ({:.1f} %) are gone from the source, more than the {:.1f} % "
                   "that are allowed. Nothing was deleted. If it is meant, `wherry sync run {} "
                   "--allow-deletions`, or raise --max-delete",
-                  gone, known, share, limit, definition_.name));
+                  gone, known, share, limit, definition_.name)));
   return true;
 }
 
@@ -381,10 +386,11 @@ Result<PassReport> Pass::run() {
   if (!tree) {
     if (tree.error().code != Code::kNotFound || catalog_ == nullptr)
       return std::move(tree).error().with_context("open the source");
-    return stopped(
+    TRY(stop_before_anything(
         fmt::format("the source has vanished: {}; nothing was deleted. Bring it back, "
                     "or remove the sync",
-                    tree.error().message));
+                    tree.error().message)));
+    return report_;
   }
   JournalWriter writer(parts_.files.journal(definition_.name));
   TRY_ASSIGN(const ScanResult seen,
@@ -392,7 +398,7 @@ Result<PassReport> Pass::run() {
   if (writer.empty()) return options_.dry_run ? report_ : end_without_work(nullptr);
 
   if (!options_.allow_deletions && is_vanished(seen)) {
-    TRY_ASSIGN(const bool vanished, brake(seen, 0));
+    TRY_ASSIGN(const bool vanished, brake(seen, {}));
     CHECK(vanished);
     return report_;
   }
@@ -407,7 +413,7 @@ Result<PassReport> Pass::run() {
   report_.counts.removed = found.counts.removed;
   report_.counts.delayed = found.counts.delayed;
   report_.counts.bytes = found.counts.bytes;
-  TRY_ASSIGN(const bool stop, brake(seen, found.gone));
+  TRY_ASSIGN(const bool stop, brake(seen, found));
   if (stop || options_.dry_run) return report_;
   if (!journal->has_actions())
     return end_without_work(journal->entry_count() == 0 ? journal.get() : nullptr);

@@ -321,6 +321,28 @@ TEST_F(PassTest, AVanishedRootStopsThePass) {
   EXPECT_TRUE(fs::exists(at_target("a")));
 }
 
+TEST_F(PassTest, WhatIsKeptAtTheTargetMayAllGoAtTheSource) {
+  for (int i = 0; i < 10; ++i) write(fmt::format("old/f{}", i), fmt::format("{}", i));
+  run();
+  remove("old");
+  write("new", "1");
+  const PassReport report = run();
+  EXPECT_EQ(report.end, PassEnd::kDone) << report.message;
+  EXPECT_EQ(report.counts.removed, 10u);
+  EXPECT_TRUE(fs::exists(at_target("new")));
+  EXPECT_TRUE(fs::exists(at_target("old/f9")));
+}
+
+TEST_F(PassTest, AFileInPlaceOfADirectoryOfManyStopsAlsoAPassThatKeeps) {
+  for (int i = 0; i < 10; ++i) write(fmt::format("old/f{}", i), fmt::format("{}", i));
+  write("other", "1");
+  run();
+  remove("old");
+  write("old", "a file");
+  EXPECT_EQ(run().end, PassEnd::kStopped);
+  EXPECT_TRUE(fs::exists(at_target("old/f9")));
+}
+
 TEST_F(PassTest, TooManyDeletionsStopThePassAndFewDoNot) {
   definition_.deletions = Deletions::kPropagate;
   for (int i = 0; i < 100; ++i) write(fmt::format("d{}/f{}", i % 10, i), fmt::format("{}", i));
@@ -328,6 +350,7 @@ TEST_F(PassTest, TooManyDeletionsStopThePassAndFewDoNot) {
   for (int i = 0; i < 6; ++i) remove(fmt::format("d{}", i));
   const PassReport stopped = run();
   EXPECT_EQ(stopped.end, PassEnd::kStopped);
+  EXPECT_EQ(store_->history("mirror", 1).value().at(0).report.end, PassEnd::kStopped);
   EXPECT_EQ(stopped.counts.removed, 60u);
   EXPECT_EQ(tree(target_).size(), 110u);
   PassOptions more;

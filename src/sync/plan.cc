@@ -125,8 +125,11 @@ class Teller {
         entry.state == EntryState::kRemoved && journal_.action(ordinal) == Action::kMoved;
     if (entry.state == EntryState::kRemoved && !moved)
       TRY(count_gone(record, entry, entry.observation.type));
-    if (entry.state == EntryState::kTypeChanged && entry.old_type == EntryType::kDirectory)
+    if (entry.state == EntryState::kTypeChanged && entry.old_type == EntryType::kDirectory) {
+      const std::uint64_t before = tally_.gone;
       TRY(count_gone(record, entry, entry.old_type));
+      tally_.replaced += tally_.gone - before;
+    }
     if (journal_.action(ordinal) == Action::kDelayed) ++counts.delayed;
     const Action action = journal_.action(ordinal);
     if (!is_directory && (action == Action::kCopy || action == Action::kCheck)) {

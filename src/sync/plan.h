@@ -38,6 +38,8 @@ Result<std::unique_ptr<Journal>> make_plan(const PlanRequest& request, JournalWr
 struct Tally {
   Counts counts;
   std::uint64_t gone = 0;
+  std::uint64_t replaced =
+      0;  // of those: in directories that something else has taken the place of
 };
 // Tells `on_change` (may be empty) each change in the order of paths.
 Result<Tally> tally(const Journal& journal, const catalog::Reader* catalog,

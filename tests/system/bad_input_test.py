@@ -58,6 +58,16 @@ class BadInput(WherryTest):
         self.refuse(2, "rm", "-r", "~", says="home directory")
         self.refuse(2, "rm", "-r", "", says="empty")
 
+    def test_delete_of_what_is_above_or_of_the_state_of_wherry(self):
+        place = self.scratch / "some" / "where"
+        place.mkdir(parents=True)
+        for path in (f"{place}/..", f"{place}/../", f"{place}/.", "..", "lab:/run42/.."):
+            self.refuse(2, "rm", "-r", path, says="'.")
+        self.refuse(2, "rm", "-r", f"{self.scratch}/state", says="the state of Wherry")
+        self.refuse(2, "delete", "-r", "local:/", "--batch", "-", stdin=f"{place}/..\n".encode(), says="line 1")
+        self.refuse(2, "delete", "-r", "local:/", "--batch", "-", stdin=f"{self.scratch}\n".encode(), says="the state of Wherry")
+        self.assertTrue(place.exists())
+
     def test_overlapping_source_and_target(self):
         self.refuse(2, "transfer", "-r", "lab:/run42", "lab:/run42/copy", says="run42")
         self.refuse(2, "transfer", "-r", "lab:/", f"{self.lab}/copy")

@@ -30,7 +30,7 @@ class Syncs(WherryTest):
 
     def test_run_says_what_it_did_and_history_remembers(self):
         self.add()
-        self.assertIn("added       a.tif", self.wherry("sync", "run", "frames", "--dry-run"))
+        self.assertIn("added         a.tif", self.wherry("sync", "run", "frames", "--dry-run"))
         self.assertEqual(self.tree(self.archive), {})
         done = self.wherry_json("sync", "run", "frames")
         self.assertEqual((done["result"], done["added"], done["bytes"]), ("done", 1, 7))
@@ -59,6 +59,8 @@ class Syncs(WherryTest):
         self.assertTrue(line.startswith("*/15 * * * * "), line)
         self.assertIn(f"WHERRY_STATE_DIR={self.scratch / 'state'} ", line)
         self.assertTrue(line.endswith("/wherry sync run frames\n"), line)
+        line = self.wherry("sync", "run", "frames", "--print-cron", "--set", "transfer.workers=3")
+        self.assertIn(" WHERRY_TRANSFER_WORKERS=3 ", line)
         self.assertIn("/wherry sync watch\n", self.wherry("sync", "watch", "--print-systemd"))
         self.add("--cron", "5 4 * * 1", name="weekly")
         self.assertTrue(self.wherry("sync", "run", "weekly", "--print-cron").startswith("5 4 * * 1 "))
