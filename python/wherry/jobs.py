@@ -31,6 +31,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import time
 from typing import (Any, Dict, Generic, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type,
                     TypeVar, Union)
@@ -45,6 +46,7 @@ __all__ = ["ApplicationDefinition", "DoesNotExist", "EventLog", "Job", "JobFaile
 _client: Optional[Client] = None
 _BULK = 5_000  # what one call takes
 _PAGE = 100_000  # rows of one answer
+_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _FIRST_PAUSE = 0.02  # seconds between the first two looks of a wait
 
 
@@ -367,7 +369,8 @@ class ApplicationDefinition:
     command_template
         Is run by sh in the work directory of the job, with the value of each ``{{ parameter }}`` as one word.
     parameters
-        By name a dictionary: default (a text; without one the parameter must be given), help.
+        By name a dictionary: default (a text; without one the parameter must be given), help. A placeholder of the
+        command that is not among them must be given.
     transfers
         The slots, by name a dictionary: direction ("in", the default, or "out"), local_path (below the work directory),
         required (True by default), recursive (False by default; needed for directories), description.
@@ -404,7 +407,8 @@ class ApplicationDefinition:
     @classmethod
     def sync(cls) -> None:
         """Makes the app known at its site, or changes it there."""
-        parameters = {}
+        parameters: Dict[str, Dict[str, Any]] = {name: {"required": True} for name in
+                                                 _PLACEHOLDER.findall(cls.command_template)}
         for name, parameter in cls.parameters.items():
             fields = {key: value if key == "required" else str(value) for key, value in parameter.items()}
             fields.setdefault("required", "default" not in fields)
@@ -421,7 +425,7 @@ class ApplicationDefinition:
     def job(cls, workdir: str, **fields: Any) -> "Job":
         """A job of it, not yet stored: for `Job.objects.bulk_create`. What is no argument of `Job` is a parameter."""
         own = {name: fields.pop(name) for name in list(fields) if name in Job._NEW}
-        return Job(workdir, cls, site=cls.site, **{**own, "parameters": {**own.get("parameters", {}), **fields}})
+        return Job(workdir, cls, **{"site": cls.site, **own, "parameters": {**own.get("parameters", {}), **fields}})
 
     @classmethod
     def submit(cls, workdir: str, **fields: Any) -> "Job":
@@ -521,6 +525,8 @@ class Job(_Record):
         What it runs: an `ApplicationDefinition`, or the name or number of an app of the site.
     site
         Where: a `Site`, or its name or number. None: the site in whose directory the program works, or the only one.
+    site_name
+        The same, as Balsam calls it.
     tags, parameters
         Labels to find it by, and values of the app's parameters: dictionaries of text.
     transfers
@@ -553,7 +559,7 @@ class Job(_Record):
     _MANAGER = JobQuery
     _RESOURCES = ("num_nodes", "ranks_per_node", "threads_per_rank", "threads_per_core", "gpus_per_rank",
                   "node_packing_count", "wall_time_min", "launch_params")
-    _NEW = ("tags", "parameters", "transfers", "parent_ids", "data", "site", *_RESOURCES)
+    _NEW = ("tags", "parameters", "transfers", "parent_ids", "data", "site", "site_name", *_RESOURCES)
     _CHANGED = ("workdir", "tags", "parameters", "data", "state")
     #: The states in which a job goes on no more by itself.
     ENDED = frozenset(("JOB_FINISHED", "FAILED"))
@@ -565,8 +571,8 @@ class Job(_Record):
                  tags: Optional[Mapping[str, str]] = None, parameters: Optional[Mapping[str, Any]] = None,
                  transfers: Optional[Mapping[str, Union[str, Mapping[str, str]]]] = None,
                  parent_ids: Iterable[Union[int, "Job"]] = (), data: Optional[Mapping[str, Any]] = None,
-                 site: Union[Site, str, int, None] = None, **resources: Any):
-        self.site, self.app, self.workdir = site, app_id, workdir
+                 site: Union[Site, str, int, None] = None, site_name: Optional[str] = None, **resources: Any):
+        self.site, self.app, self.workdir = site_name or site, app_id, workdir
         self.tags, self.parameters = dict(tags or {}), {key: str(value) for key, value in (parameters or {}).items()}
         self.transfers = dict(transfers or {})
         self.parent_ids = [parent.id if isinstance(parent, Job) else parent for parent in parent_ids]

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/shell.h"
 #include "cli/commands.h"
 #include "cli/job_view.h"
 #include "cli/location.h"
@@ -83,7 +84,7 @@ Result<int> init(Context& context, const Arguments& arguments) {
         "Its locations: {}/settings.yml, its apps: {}/apps/; then: wherry site sync {}\n"
         "To run it: wherry site start {}\n",
         site.id, escape_bytes(site.name), escape_bytes(path), escape_bytes(path),
-        escape_bytes(path), escape_bytes(site.name), escape_bytes(site.name)));
+        escape_bytes(path), shell_quote(site.name), shell_quote(site.name)));
     return kExitDone;
   }
   TRY_ASSIGN(const SiteView view, view_of(*wherry, site));

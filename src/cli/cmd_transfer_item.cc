@@ -112,6 +112,7 @@ Result<int> retry_items(Context& context, const Arguments& arguments) {
   }
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   for (const ItemId id : filter.ids) TRY(wherry->jobs().items.get(id));
+  for (const jobs::JobId id : filter.jobs) TRY(wherry->jobs().jobs.get(id));
   TRY_ASSIGN(const std::uint64_t count, wherry->jobs().items.retry(filter));
   context.output().message(
       "Retried", fmt::format("Items that were in error and are pending again: {}", count));

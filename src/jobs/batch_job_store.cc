@@ -4,6 +4,7 @@
 #include "jobs/listing.h"
 #include "jobs/query.h"
 #include "jobs/session_store.h"
+#include "schedulers/scheduler.h"
 
 namespace wherry::jobs {
 namespace {
@@ -117,6 +118,8 @@ Result<void> check(soci::session& sql, const BatchJob& job) {
   if (job.wall_time_min < 0) {
     return make_error(Code::kInvalid, "wall_time_min: {}, at least 0 is needed", job.wall_time_min);
   }
+  for (const auto& [name, value] : job.optional_params)
+    TRY(schedulers::check_slurm_option(name), "optional_params");
   return {};
 }
 

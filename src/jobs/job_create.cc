@@ -84,8 +84,8 @@ class Maker {
 
   // `number` counts from 1 within the call.
   Result<JobId> make(const NewJob& job, std::size_t number) {
-    TRY_ASSIGN(const App* const app, find_app(job.app), "job {}: app", number);
-    TRY(check(job, *app, number), "job {}", number);
+    TRY_ASSIGN(const App* const app, find_app(job.app), "new job {}: app", number);
+    TRY(check(job, *app, number), "new job {}", number);
     insert_job(job, *app);
     for (const auto& [name, remote] : job.transfers)
       insert_item(name, app->transfers.find(name)->second, remote);
@@ -109,7 +109,7 @@ class Maker {
     TRY_ASSIGN(workdir_, normal_workdir(job.workdir));
     const auto [other, is_new] = workdirs_.emplace(workdir_, number);
     if (!is_new) {
-      return make_error(Code::kInvalid, "workdir: '{}' is that of job {} too",
+      return make_error(Code::kInvalid, "workdir: '{}' is that of new job {} too",
                         escape_bytes(workdir_), other->second);
     }
     TRY(check_parameters(app, job.parameters), "parameters");

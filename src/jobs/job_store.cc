@@ -176,6 +176,7 @@ class Changer {
     if (!select_.execute(true)) return no_such_job(id);
     TRY_ASSIGN(Job job, row_.job());
     TRY(refuse_while_running(job, change));
+    TRY(refuse_after_success(job, change));
     TRY(set_fields(job, change), "job {}", id);
     if (!change.state) return {};
     const auto allowed = settable_by_hand(job.state);
@@ -191,6 +192,14 @@ class Changer {
     if (!others || (job.state != JobState::kRunning && !job.session)) return {};
     return make_error(Code::kConflict,
                       "job {} is held by a launcher: only its tags and data can be changed now",
+                      job.id);
+  }
+
+  // They tell how its results were made.
+  static Result<void> refuse_after_success(const Job& job, const JobChange& change) {
+    if (!(change.parameters || change.resources) || job.state != JobState::kJobFinished) return {};
+    return make_error(Code::kConflict,
+                      "job {} is JOB_FINISHED: what it was run with cannot be changed any more",
                       job.id);
   }
 

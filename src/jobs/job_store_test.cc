@@ -26,7 +26,7 @@ class JobStoreTest : public StoreTest {
   void expect_refused(const NewJob& job, std::string_view words) {
     const Error error = refusal(job);
     EXPECT_EQ(error.code, Code::kInvalid) << error.message;
-    EXPECT_TRUE(error.message.starts_with("job 2: ")) << error.message;
+    EXPECT_TRUE(error.message.starts_with("new job 2: ")) << error.message;
     EXPECT_NE(error.message.find(words), std::string::npos) << error.message;
   }
   std::vector<JobId> ids(const JobFilter& filter) {
@@ -107,7 +107,7 @@ TEST_F(JobStoreTest, BadFieldsAreNamedAndNothingIsStored) {
   expect_refused(job, "not an object");
   job.data = "{\"a\": \"" + std::string(kMaxDataBytes, 'x') + "\"}";
   expect_refused(job, "at most 512000");
-  expect_refused(work("good"), "is that of job 1 too");
+  expect_refused(work("good"), "is that of new job 1 too");
 }
 
 TEST_F(JobStoreTest, B11WorkDirectoriesStayBelowTheSite) {
@@ -267,6 +267,17 @@ TEST_F(JobStoreTest, OfAJobThatALauncherHoldsOnlyTagsAndDataCanBeChanged) {
   ASSERT_TRUE(stores_->jobs.modify(id, change));
   EXPECT_EQ(job(id).tags, *change.tags);
   EXPECT_EQ(job(id).data, *change.data);
+  change.parameters = TextMap{{"file", "b"}};
+  EXPECT_EQ(stores_->jobs.modify(id, change).error().code, Code::kConflict);
+}
+
+TEST_F(JobStoreTest, WhatAFinishedJobWasRunWithIsNotChanged) {
+  const JobId id = make(bare("a")).id;
+  advance(id, {J::kPreprocessed, J::kRunning, J::kRunDone, J::kPostprocessed});
+  ASSERT_EQ(job(id).state, J::kJobFinished);
+  JobChange change;
+  change.tags = TextMap{{"a", "b"}};
+  EXPECT_TRUE(stores_->jobs.modify(id, change));
   change.parameters = TextMap{{"file", "b"}};
   EXPECT_EQ(stores_->jobs.modify(id, change).error().code, Code::kConflict);
 }

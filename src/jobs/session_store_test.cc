@@ -234,7 +234,7 @@ TEST_F(SessionStoreTest, BatchJobsFollowTheirTable) {
   BatchJob batch;
   batch.site = site_;
   batch.queue = "debug";
-  batch.optional_params = {{"partition", "a"}};
+  batch.optional_params = {{"gres", "gpu:1"}};
   batch.filter_tags = {{"run", "1"}};
   batch.num_nodes = 2;
   batch.job_mode = JobMode::kMpi;

@@ -108,6 +108,7 @@ class SiteProcess {
   // Monotonic. A launcher runs for days; when it has for a while, what was wrong before is not now.
   std::atomic<Duration::rep> launching_since_ = 0;
 
+  std::mutex look_mutex_;
   std::mutex mutex_;
   std::string settings_text_ GUARDED_BY(mutex_);
   SiteSettings settings_ GUARDED_BY(mutex_);
@@ -216,6 +217,8 @@ Result<void> SiteProcess::renew_stager() {
 }
 
 Result<Turn> SiteProcess::stage() {
+  // What was made after `wherry site sync` is moved as that says.
+  TRY(look_at_site());
   TRY(renew_stager());
   TRY_ASSIGN(const Stager::Step step, stager_->step(stop_.get_token()));
   Turn turn;
@@ -251,6 +254,7 @@ Result<Turn> SiteProcess::process() {
 }
 
 Result<Turn> SiteProcess::follow_batches() {
+  TRY(look_at_site());
   Turn turn;
   turn.pause = kBatchJobsPeriod;
   TRY_ASSIGN(turn.progressed, follow_batch_jobs(parts_, site_, settings()));
@@ -330,6 +334,7 @@ Result<void> SiteProcess::check_claim() {
 
 // Changed settings come into force; a site that is gone or elsewhere ends the process.
 Result<void> SiteProcess::look_at_site() {
+  const std::lock_guard one_at_a_time(look_mutex_);
   TRY_ASSIGN(const Site now, sites_.get(site_.id), "site '{}'", site_.name);
   if (now.path != site_.path) {
     return make_error(Code::kConflict, "site '{}' was moved to '{}'; start it again there",
@@ -352,7 +357,7 @@ Result<void> SiteProcess::look_at_site() {
     settings_ = std::move(*parsed);
     ++generation_;
   }
-  note("changed settings are in force (those of the launcher from its next start)");
+  note("changed settings are in force (how jobs are launched here, from the next start)");
   return {};
 }
 

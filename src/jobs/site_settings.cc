@@ -202,7 +202,7 @@ Result<void> read_launcher(const YamlNode& node, LauncherSettings& launcher) {
       integer_field("local_processes", launcher.local_processes, 0, 100'000),
       switch_field("run_locally", launcher.run_locally),
       integer_field("gpus_per_node", launcher.gpus_per_node, 0, kMaxGpus),
-      text_field("scheduler", launcher.scheduler),
+      choice_field<std::string>("scheduler", launcher.scheduler, {{"slurm", "slurm"}}),
       {"submit_arguments",
        [&](const YamlNode& value) {
          return read_submit_arguments(value, launcher.submit_arguments);

@@ -295,6 +295,13 @@ Result<std::optional<BuiltRequest>> Stager::State::build(const StageTask& stage,
     trouble.add(alias, there.error().message);
     return none;
   }
+  // What is not mounted is not filled below its mount point.
+  if (!place->base.is_root()) {
+    if (const auto base = service().stat(*there, place->base); !base) {
+      trouble.add(alias, fmt::format("its directory is not there now: {}", base.error().message));
+      return none;
+    }
+  }
   auto built = build_request(site, settings.transfers, *place, {*at_site, *there}, carried);
   if (!built) {
     trouble.add(alias, built.error().message);

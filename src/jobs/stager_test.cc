@@ -553,6 +553,33 @@ TEST_F(StagerTroubleTest, ItemsOfALocationThatTheSettingsHaveNoMoreWaitWithAnAle
   EXPECT_THAT(alerts[0].message, HasSubstr("wherry site sync"));
 }
 
+TEST_F(StagerTroubleTest, AnUnmountedDirectoryIsWaitedForAndNotFilledBelowItsMountPoint) {
+  const std::string share = scratch_.file("share");
+  Location& location = settings_.transfers.transfer_locations["far"];
+  location.endpoint = "local";
+  location.base = RelPath::parse(share).value();
+  start_stager();
+  app("keeps", {{"result", out("r")}});
+  const JobId job = create({new_job("keeps", "a", {{"result", {"far", "/results/r"}}})}).front();
+  settle();
+  write("site", "a/r", "done");
+  run_jobs(1);
+  for (int round = 0; round < 3; ++round) {
+    process();
+    settle();
+  }
+  EXPECT_FALSE(fs::exists(share));
+  EXPECT_EQ(item_of(job, "result").state, ItemState::kPending);
+  const auto alerts = step().alerts;
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_THAT(alerts[0].message, HasSubstr("its directory is not there"));
+  fs::create_directory(share);
+  pass(1min);
+  settle();
+  EXPECT_EQ(item_of(job, "result").state, ItemState::kDone);
+  EXPECT_TRUE(fs::exists(share + "/results/r"));
+}
+
 // B4: an item in error stayed so for ever, and its job with it.
 TEST_F(StagerTroubleTest, AnItemInErrorIsHeldForAPersonIfTheSettingsSaySo) {
   settings_.transfers.on_error = OnError::kHold;

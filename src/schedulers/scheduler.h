@@ -63,6 +63,9 @@ struct SlurmOptions {
   std::string bin_directory = {};     // of sbatch, squeue, scancel, scontrol; empty: found in PATH
 };
 std::unique_ptr<Scheduler> open_slurm(const SlurmOptions& options);
+// kInvalid: no option of sbatch ("gres", "G"), or one that Wherry itself gives, by which it knows
+// its allocations.
+Result<void> check_slurm_option(std::string_view name);
 
 // From the environment of an allocation (SLURM_JOB_NODELIST, SLURM_JOB_END_TIME, …).
 struct Allocation {

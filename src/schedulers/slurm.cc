@@ -196,8 +196,7 @@ class Slurm : public Scheduler {
         !asks_for_parts(script, options_.submit_arguments))
       words.emplace_back("--exclusive");
     for (const auto& [option, value] : script.options) {
-      if (!is_option_name(option))
-        return make_error(Code::kInvalid, "'{}' is no option of sbatch", escape_bytes(option));
+      TRY(check_slurm_option(option));
       const std::string dashed = (option.size() == 1 ? "-" : "--") + option;
       words.push_back(value.empty()
                           ? dashed
@@ -282,6 +281,38 @@ std::string without_patterns(std::string_view path) {
   for (std::size_t at = 0; (at = escaped.find('%', at)) != escaped.npos; at += 2)
     escaped.insert(at, 1, '%');
   return escaped;
+}
+
+Result<void> check_slurm_option(std::string_view name) {
+  if (!is_option_name(name))
+    return make_error(Code::kInvalid, "'{}' is no option of sbatch", escape_bytes(name));
+  static constexpr struct {
+    std::string_view name, letter, why;
+  } kOwn[] = {
+      {"array", "a", "submit as often as you want allocations"},
+      {"job-name", "J", "by the name Wherry finds its allocation again"},
+      {"nodes", "N", "say how many nodes with the option for that"},
+      {"time", "t", "say how long with the option for that"},
+      {"partition", "p", "say which queue with the option for that"},
+      {"account", "A", "say which project with the option for that"},
+      {"chdir", "D", "Wherry says where it runs"},
+      {"output", "o", "Wherry says where its output goes"},
+      {"error", "e", "Wherry says where its output goes"},
+      {"requeue", "", "Wherry itself repeats what was cut off"},
+      {"wait", "W", "Wherry waits for it"},
+      {"wrap", "", "Wherry gives the script"},
+      {"parsable", "", "Wherry reads the answer"},
+      {"test-only", "", "nothing would be submitted"},
+  };
+  for (const auto& own : kOwn) {
+    // Of long names, sbatch takes their beginnings too.
+    const bool is_own = name.size() == 1 ? name == own.letter : own.name.starts_with(name);
+    if (is_own) {
+      return make_error(Code::kInvalid, "'{}' is not left to the options of sbatch: {}", name,
+                        own.why);
+    }
+  }
+  return {};
 }
 
 std::unique_ptr<Scheduler> open_slurm(const SlurmOptions& options) {

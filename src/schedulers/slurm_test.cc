@@ -114,6 +114,15 @@ TEST_F(SlurmTest, AnOptionThatIsNoneIsRefusedBeforeSbatchSeesIt) {
   EXPECT_EQ(words_of("sbatch"), "");
 }
 
+TEST_F(SlurmTest, WhatWherryKnowsItsAllocationsByIsNotLeftToOptions) {
+  for (const char* name : {"array", "a", "arr", "job-name", "J", "nodes", "N", "time", "output",
+                           "o", "wrap", "x y", ""})
+    EXPECT_FALSE(check_slurm_option(name)) << name;
+  for (const char* name :
+       {"gres", "G", "nodelist", "time-min", "export", "constraint", "exclusive"})
+    EXPECT_TRUE(check_slurm_option(name)) << name;
+}
+
 TEST_F(SlurmTest, AControllerThatIsAwayIsTriedLater) {
   const std::string away =
       "echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; "

@@ -89,6 +89,20 @@ def test_more_than_a_page_is_read_page_by_page(site, monkeypatch):
         assert list(Job.objects.order_by("-id")[5:25]) == made[24:4:-1]
 
 
+def test_apps_of_balsam_need_not_declare_their_parameters(site):
+    class Hello(ApplicationDefinition):
+        site = "beamline"
+        command_template = "echo {{ greeting }} {{name}}"
+
+    Hello.sync()
+    with pytest.raises(wherry.InvalidRequestError, match="greeting|name"):
+        Hello.submit("none")
+    made = Hello.submit("some", greeting="hi", name="all")
+    assert made.parameters == {"greeting": "hi", "name": "all"}
+    other = Job.objects.create(app_id="Hello", site_name="beamline", workdir="other", parameters=made.parameters)
+    assert other.id and Hello.submit("third", site="beamline", greeting="a", name="b").id
+
+
 def test_what_a_job_says_of_resources_goes_over_what_its_app_says(site):
     class Wide(Double):
         resources = {"num_nodes": 2, "wall_time_min": 5, "launch_params": {"cpu-bind": "cores"}}
