@@ -48,6 +48,7 @@ no task: those of this machine stay ACTIVE and go on with the next program that 
 started again, ``wherry serve`` or ``wherry task resume``.
 """
 
+from . import data
 from ._wherry import __version__
 from .client import Client
 from .errors import (DependencyError, ForkedError, InvalidRequestError, LoginNeededError, NotFoundError, TransferError,
@@ -57,4 +58,4 @@ from .model import Endpoint, Event, FailedFile, FileInfo, Task, TransferredFile
 
 __all__ = ["Client", "DataTask", "DependencyError", "Endpoint", "Event", "FailedFile", "FileInfo", "ForkedError",
            "InvalidRequestError", "LoginNeededError", "NotFoundError", "Task", "TransferError", "TransferredFile",
-           "WherryError", "__version__"]
+           "WherryError", "__version__", "data"]

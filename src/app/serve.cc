@@ -20,6 +20,7 @@ namespace wherry::app {
 namespace {
 
 constexpr ByteCount kMaxClientFile = 4096;
+constexpr std::string_view kPostedClaim = "service";
 
 struct Listen {
   std::string address;  // without brackets
@@ -154,10 +155,12 @@ struct Contact {
   std::string url;
   std::string certificate;
 };
-Result<Contact> contact_of(const Wherry& wherry) {
+Result<Contact> contact_of(Wherry& wherry) {
+  tasks::Claims claims(wherry.database(), system_clock());
+  TRY_ASSIGN(const auto service, claims.holder(kPostedClaim, ""));
   const auto text = read_file(posted_file(wherry), kMaxClientFile);
-  if (text) return Contact{value_of(*text, "URL"), value_of(*text, "CERTIFICATE")};
-  if (text.error().code != Code::kNotFound) return text.error();
+  if (service && text) return Contact{value_of(*text, "URL"), value_of(*text, "CERTIFICATE")};
+  if (!text && text.error().code != Code::kNotFound) return text.error();
   TRY_ASSIGN(std::string url, service_url(wherry.settings()));
   return Contact{std::move(url), certificate_to_trust(wherry)};
 }
@@ -180,7 +183,15 @@ Result<std::string> service_url(const Options& settings, std::uint16_t port) {
                      port != 0 ? port : listen.port);
 }
 
-Posted::Posted(const Wherry& wherry, const std::string& url) : file_(posted_file(wherry)) {
+Posted::Posted(Wherry& wherry, const std::string& url)
+    : file_(posted_file(wherry)), claims_(wherry.database(), system_clock()) {
+  auto claim = claims_.acquire(kPostedClaim, "");
+  if (!claim) {
+    log_warning("`wherry serve --print-env` does not tell of this service: {}",
+                claim.error().message);
+    return;
+  }
+  claim_.emplace(*std::move(claim));
   const std::string text =
       fmt::format("URL={}\nCERTIFICATE={}\n", url, certificate_to_trust(wherry));
   // Only `wherry serve --print-env` misses it.
@@ -188,7 +199,9 @@ Posted::Posted(const Wherry& wherry, const std::string& url) : file_(posted_file
     log_warning("where the service runs is not told: {}", written.error().message);
 }
 
-Posted::~Posted() { ::unlink(file_.c_str()); }
+Posted::~Posted() {
+  if (claim_) ::unlink(file_.c_str());
+}
 
 Result<std::unique_ptr<server::Server>> open_server(Wherry& wherry) {
   const Options& settings = wherry.settings();

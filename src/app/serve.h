@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/wherry.h"
 #include "base/options.h"
 #include "base/result.h"
 #include "server/server.h"
+#include "tasks/claim.h"
 
 namespace wherry::app {
 
@@ -17,16 +19,18 @@ namespace wherry::app {
 Result<std::string> service_url(const Options& settings, std::uint16_t port = 0);
 
 // Tells client_environment() in other processes where the service of a state directory runs, as
-// long as it lives: in serve/service.env.
+// long as it lives: in serve/service.env. Of several services, the first.
 class Posted {
  public:
-  Posted(const Wherry& wherry, const std::string& url);
+  Posted(Wherry& wherry, const std::string& url);
   Posted(const Posted&) = delete;
   Posted& operator=(const Posted&) = delete;
   ~Posted();
 
  private:
   std::string file_;
+  tasks::Claims claims_;
+  std::optional<tasks::Claim> claim_;
 };
 
 // Clients can connect from when this returns, and wait for the server's answer(); tasks run as the

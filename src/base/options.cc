@@ -14,15 +14,6 @@ namespace {
 
 constexpr ByteCount kSettingsFileLimit = 1 << 20;
 
-std::string variable_of(std::string_view name) {
-  std::string variable = "WHERRY_";
-  for (const char c : name) {
-    const bool is_lower = c >= 'a' && c <= 'z';
-    variable += c == '.' || c == '-' ? '_' : is_lower ? static_cast<char>(c - 'a' + 'A') : c;
-  }
-  return variable;
-}
-
 Result<std::int64_t> parse_integer(std::string_view text) {
   std::int64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -111,6 +102,15 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string variable_of(std::string_view name) {
+  std::string variable = "WHERRY_";
+  for (const char c : name) {
+    const bool is_lower = c >= 'a' && c <= 'z';
+    variable += c == '.' || c == '-' ? '_' : is_lower ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return variable;
+}
 
 class Options::Loader {
  public:

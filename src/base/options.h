@@ -41,6 +41,9 @@ struct OptionDeclaration {
   std::int64_t maximum = INT64_MAX;
 };
 
+// "WHERRY_TRANSFER_WORKERS" of "transfer.workers".
+std::string variable_of(std::string_view name);
+
 // Values of all declared options, with where each comes from. Immutable once loaded.
 class Options {
  public:

@@ -86,15 +86,6 @@ Result<std::string> location_of(const std::string& typed) {
   return absolute_local_path(typed);
 }
 
-// Endpoints are made and changed where they are.
-Result<app::Wherry*> here(Context& context) {
-  TRY_ASSIGN(const bool elsewhere, context.is_elsewhere());
-  if (!elsewhere) return context.wherry();
-  return make_error(Code::kUnsupported,
-                    "endpoints of another service are made and changed there; leave out --service,"
-                    " or say --service local");
-}
-
 Result<void> check_opposites(const Arguments& arguments) {
   constexpr std::pair<std::string_view, std::string_view> kOpposites[] = {
       {"public", "private"},
@@ -142,7 +133,7 @@ Result<std::string> owner_of(app::Wherry& wherry, const std::string& typed) {
 
 Result<int> create_endpoint(Context& context, const Arguments& arguments) {
   TRY(check_opposites(arguments));
-  TRY_ASSIGN(app::Wherry * wherry, here(context));
+  TRY_ASSIGN(app::Wherry * wherry, context.here("endpoints"));
   endpoints::NewEndpoint request;
   request.display_name = arguments.text("NAME");
   TRY(set_place(*wherry, arguments, request));
@@ -223,7 +214,7 @@ Result<int> update_endpoint(Context& context, const Arguments& arguments) {
   if (arguments.in_order().empty())
     return make_error(Code::kInvalid,
                       "nothing to change; `wherry endpoint update --help` lists what can be");
-  TRY_ASSIGN(app::Wherry * wherry, here(context));
+  TRY_ASSIGN(app::Wherry * wherry, context.here("endpoints"));
   TRY_ASSIGN(const Endpoint before, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
   endpoints::EndpointChange change;
   change.display_name = arguments.optional_text("name");
@@ -253,7 +244,7 @@ Result<int> update_endpoint(Context& context, const Arguments& arguments) {
 }
 
 Result<int> remove_endpoint(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, here(context));
+  TRY_ASSIGN(app::Wherry * wherry, context.here("endpoints"));
   TRY_ASSIGN(const Endpoint endpoint, wherry->endpoints().resolve(arguments.text("ENDPOINT")));
   TRY(wherry->endpoints().remove(endpoint.id), "delete endpoint '{}'",
       escape_bytes(endpoint.display_name));

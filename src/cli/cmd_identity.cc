@@ -18,7 +18,7 @@ using server::User;
 constexpr ByteCount kMaxPasswordFile = 4096;
 
 Result<server::Identities*> identities_of(Context& context) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("users and clients"));
   return &wherry->identities();
 }
 

@@ -94,7 +94,7 @@ Result<int> create_rule(Context& context, const Arguments& arguments) {
   const auto permissions = arguments.optional_text("permissions");
   if (!permissions)
     return make_error(Code::kInvalid, "say what may be done: --permissions r or rw");
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Place place,
              resolve_place(wherry->endpoints(), arguments.text("ENDPOINT:PATH")));
   AccessRule rule;
@@ -112,7 +112,7 @@ Result<int> create_rule(Context& context, const Arguments& arguments) {
 }
 
 Result<int> list_rules(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY_ASSIGN(const auto rules, wherry->permissions().rules(endpoint.id));
   Output::Table table(context.output(), "access_list",
@@ -131,7 +131,7 @@ Result<int> list_rules(Context& context, const Arguments& arguments) {
 }
 
 Result<int> show_rule(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY_ASSIGN(const AccessRule rule,
              wherry->permissions().rule(endpoint.id, arguments.text("RULE")));
@@ -146,7 +146,7 @@ Result<int> update_rule(Context& context, const Arguments& arguments) {
   if (const auto expires = arguments.time("expiration-date")) change.expires.emplace(expires);
   if (!change.access && !change.expires)
     return make_error(Code::kInvalid, "nothing to change; give --permissions or --expiration-date");
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY(wherry->permissions().update_rule(endpoint.id, arguments.text("RULE"), change));
   context.output().message("Updated", "The access rule has been updated");
@@ -154,7 +154,7 @@ Result<int> update_rule(Context& context, const Arguments& arguments) {
 }
 
 Result<int> remove_rule(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY(wherry->permissions().remove_rule(endpoint.id, arguments.text("RULE")));
   context.output().message("Deleted",
@@ -184,7 +184,7 @@ Result<int> create_role(Context& context, const Arguments& arguments) {
   }
   if (count_of(arguments, {"identity", "group"}) != 1)
     return make_error(Code::kInvalid, "say for whom, with either --identity or --group");
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   Role role;
   role.endpoint = endpoint.id;
@@ -205,7 +205,7 @@ Result<int> create_role(Context& context, const Arguments& arguments) {
 }
 
 Result<int> list_roles(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY_ASSIGN(const auto roles, wherry->permissions().roles(endpoint.id));
   Output::Table table(context.output(), "role_list",
@@ -225,7 +225,7 @@ Result<int> list_roles(Context& context, const Arguments& arguments) {
 }
 
 Result<int> show_role(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY_ASSIGN(const Role role, wherry->permissions().role(endpoint.id, arguments.text("ROLE")));
   context.output().record(role_record(*wherry, role));
@@ -233,7 +233,7 @@ Result<int> show_role(Context& context, const Arguments& arguments) {
 }
 
 Result<int> remove_role(Context& context, const Arguments& arguments) {
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("rules and roles"));
   TRY_ASSIGN(const Endpoint endpoint, endpoint_of(*wherry, arguments));
   TRY(wherry->permissions().remove_role(endpoint.id, arguments.text("ROLE")));
   context.output().message("Deleted", "The role has been deleted");

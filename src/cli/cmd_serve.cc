@@ -8,9 +8,11 @@
 
 #include "app/serve.h"
 #include "base/log.h"
+#include "base/shell.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/invocation.h"
+#include "cli/location.h"
 #include "cli/service_manager.h"
 
 namespace wherry::cli {
@@ -30,14 +32,17 @@ void wait_for(std::stop_token stop) {
 void welcome(Context& context, const std::string& url, const app::FirstClient& client) {
   context.err() << fmt::format("wherry: serving {}\n", url);
   if (!client.is_new) return;
+  const auto place = context.overrides().find("state.dir");
+  const std::string option =
+      place == context.overrides().end() ? "" : "--state-dir " + shell_quote(place->second) + " ";
   context.err() << fmt::format(
       "wherry: this is the first start. A client was made for you:\n"
       "          id      {}\n"
       "          secret  {}\n"
       "        In a shell that is to use the service:\n"
-      "          eval \"$(wherry serve --print-env)\"\n"
+      "          eval \"$(wherry {}serve --print-env)\"\n"
       "        More clients: `wherry client create`; people: `wherry user create`.\n",
-      client.id, client.secret);
+      client.id, client.secret, option);
 }
 
 Result<void> serve_until(std::stop_token stop, Context& context, app::Wherry& wherry) {
@@ -93,8 +98,13 @@ Result<int> print_systemd(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(app::Wherry * wherry, context.wherry());
   std::vector<std::string> words = {"serve"};
   for (const std::string name : {"listen", "url", "certificate", "key"}) {
-    if (const auto value = arguments.optional_text(name))
-      words.insert(words.end(), {"--" + name, *value});
+    auto value = arguments.optional_text(name);
+    if (!value) continue;
+    // The unit's working directory is not this one.
+    if (name == "certificate" || name == "key") {
+      TRY_ASSIGN(value, absolute_local_path(*value));
+    }
+    words.insert(words.end(), {"--" + name, *value});
   }
   if (arguments.has("tls")) words.push_back("--tls");
   context.output().raw(systemd_unit({.name = "wherry-serve",
@@ -105,10 +115,10 @@ Result<int> print_systemd(Context& context, const Arguments& arguments) {
 }
 
 Result<int> serve(Context& context, const Arguments& arguments) {
+  if (arguments.has("print-systemd")) return print_systemd(context, arguments);
   take_settings(context, arguments);
   if (arguments.has("print-env")) return print_environment(context);
   if (arguments.has("print-routes")) return print_routes(context);
-  if (arguments.has("print-systemd")) return print_systemd(context, arguments);
   context.prefer_setting("log.level", "info");  // what a service's journal is for
   TRY_ASSIGN(app::Wherry * wherry, context.wherry(tasks::Execution::kAll));
   std::optional<Result<void>> ended;

@@ -35,7 +35,7 @@ std::string name_of(app::Wherry& wherry, const std::string& identity) {
 
 Result<int> share(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("shares of sites"));
   TRY_ASSIGN(const std::string identity, identity_named(*wherry, arguments.text("IDENTITY")));
   const SiteRight right = arguments.has("manage") ? SiteRight::kManage : SiteRight::kUse;
   server::SiteUsers users(wherry->database(), system_clock());
@@ -48,7 +48,7 @@ Result<int> share(Context& context, const Arguments& arguments) {
 
 Result<int> unshare(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("shares of sites"));
   // Also of an identity that is gone.
   const auto known = identity_named(*wherry, arguments.text("IDENTITY"));
   const std::string identity = known ? *known : arguments.text("IDENTITY");
@@ -61,7 +61,7 @@ Result<int> unshare(Context& context, const Arguments& arguments) {
 
 Result<int> list_site_users(Context& context, const Arguments& arguments) {
   TRY_ASSIGN(const jobs::Site site, find_site(context, arguments.text("SITE")));
-  TRY_ASSIGN(app::Wherry * wherry, context.wherry());
+  TRY_ASSIGN(app::Wherry * wherry, context.here("shares of sites"));
   server::SiteUsers users(wherry->database(), system_clock());
   TRY_ASSIGN(const auto found, users.of_site(site.id));
   Output::Table table(context.output(), "site_user_list",

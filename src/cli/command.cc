@@ -130,6 +130,15 @@ Result<bool> Context::is_elsewhere() {
   return !app::Wherry::is_embedded(loaded->text("service"));
 }
 
+Result<app::Wherry*> Context::here(std::string_view what) {
+  TRY_ASSIGN(const bool elsewhere, is_elsewhere());
+  if (!elsewhere) return wherry();
+  return make_error(Code::kUnsupported,
+                    "{} of another service are made and changed there; those of this state"
+                    " directory with --service local",
+                    what);
+}
+
 Result<app::RemoteService*> Context::remote() {
   TRY_ASSIGN(const Options* loaded, settings());
   const std::string& name = loaded->text("service");

@@ -129,6 +129,9 @@ class Context {
   Result<const Options*> settings();
   // The open state directory. An error says what to do. `execution` counts at the first call.
   Result<app::Wherry*> wherry(tasks::Execution execution = tasks::Execution::kOnlyNamed);
+  // The same for what is done at a service itself and not from afar: kUnsupported if another one is
+  // named. `what` begins its message: "endpoints".
+  Result<app::Wherry*> here(std::string_view what);
   // The service that the setting `service` names, and whether it is on another machine.
   Result<tasks::TransferService*> service();
   Result<bool> is_elsewhere();

@@ -5,6 +5,7 @@
 
 #include <climits>
 
+#include "base/options.h"
 #include "base/shell.h"
 
 namespace wherry::cli {
@@ -19,6 +20,14 @@ Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std:
   invocation.environment.emplace_back("WHERRY_STATE_DIR", wherry.directory());
   if (const auto settings = context.environment()("WHERRY_SETTINGS"))
     invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
+  for (const Options::Shown& shown : wherry.settings().all()) {
+    const std::string variable = variable_of(shown.name);
+    const auto flag = context.overrides().find(shown.name);
+    const auto value = flag != context.overrides().end() ? std::optional(flag->second)
+                                                         : context.environment()(variable);
+    if (value && variable != "WHERRY_STATE_DIR")
+      invocation.environment.emplace_back(variable, *value);
+  }
   return invocation;
 }
 

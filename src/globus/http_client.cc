@@ -93,6 +93,10 @@ Error transport_error(CURLcode code, const char* details) {
                         "{}; does the service run, and is this its address (--service,"
                         " WHERRY_SERVICE)?",
                         escape_bytes(why));
+    case CURLE_GOT_NOTHING:
+    case CURLE_SSL_CONNECT_ERROR:
+      return make_error(Code::kUnavailable, "{}; is it https:// or http:// that is spoken there?",
+                        escape_bytes(why));
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:

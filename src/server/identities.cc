@@ -179,7 +179,8 @@ Result<StoredUser> load_user(Database& database, std::string_view id_or_name) {
 Result<StoredClient> load_client(Database& database, std::string_view id) {
   TRY_ASSIGN(auto found, load_clients(database, kById, lower_case(id)));
   if (found.empty()) {
-    return make_error(Code::kNotFound, "no client '{}'; `wherry client list` shows them all",
+    return make_error(Code::kNotFound,
+                      "no client has the id '{}'; `wherry client list` shows them all",
                       escape_bytes(id));
   }
   return std::move(found.front());

@@ -395,5 +395,24 @@ class BoundsTest(unittest.TestCase):
                 service.stop()
 
 
+class TwoServicesOfOneState(unittest.TestCase):
+    def test_print_env_names_the_first_while_it_lives_and_none_that_was_killed(self):
+        with system.Scratch() as scratch:
+            first = served.Service(scratch)
+            url = first.env["WHERRY_SERVICE"]
+            second = served.Service(scratch)
+            self.assertEqual(second.env["WHERRY_SERVICE"], url)
+            second.stop()
+            self.assertIn(url, scratch.run("serve", "--print-env"))
+            first.process.kill()
+            with self.assertRaises(AssertionError):
+                first.stop()
+            first.notify.close()
+            self.assertNotIn(url, scratch.run("serve", "--print-env"))
+            third = served.Service(scratch)
+            self.assertEqual(third.env["WHERRY_SERVICE"], third.url.rstrip("/"))
+            third.stop()
+
+
 if __name__ == "__main__":
     unittest.main()
