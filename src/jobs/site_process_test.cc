@@ -203,5 +203,22 @@ TEST_F(RunSiteTest, ChangedSettingsAreInForceWithoutARestart) {
   wait_until([&] { return stores_->sites.get(site_.id)->alert.empty(); });
 }
 
+TEST_F(RunSiteTest, WhatIsMadeAfterTheSettingsChangedIsMovedAsTheySay) {
+  app("app", {{"data", in("input")}});
+  write("lab", "x", "of lab");
+  write("far", "x", "of far");
+  const std::string far = site_.settings;
+  std::string lab = far;
+  lab.replace(lab.find("wherry://far"), 12, "wherry://lab");
+  run(stop_.get_token());
+  for (int round = 0; round < 4; ++round) {
+    ASSERT_TRUE(stores_->sites.set_settings(site_.id, round % 2 == 0 ? lab : far));
+    const std::string workdir = fmt::format("w{}", round);
+    const auto made = create({new_job("app", workdir, {{"data", {"far", "/x"}}})});
+    wait_until([&] { return state(made[0]) != JobState::kReady; });
+    EXPECT_EQ(read("site", workdir + "/input"), round % 2 == 0 ? "of lab" : "of far");
+  }
+}
+
 }  // namespace
 }  // namespace wherry::jobs
