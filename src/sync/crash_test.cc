@@ -142,6 +142,24 @@ TEST_F(CrashTest, WhatTookThePlaceOfSomethingIsNotArchivedWhenThePassIsFinished)
   expect_nothing_due();
 }
 
+TEST_F(CrashTest, WhatCouldNotBeArchivedIsNotTakenForGoneWhenThePassIsFinished) {
+  definition_.deletions = Deletions::kArchive;
+  for (const char* name : {"x/inside", "y", "z"}) write(name, name);
+  run();
+  remove("x");
+  write("x", "a file");
+  service_.can_rename = false;
+  fault_ = [](std::string_view point) -> Result<void> {
+    return point == "prepared" ? make_error(Code::kUnavailable, "crash") : Result<void>();
+  };
+  EXPECT_FALSE(try_run());
+  fault_ = nullptr;
+  service_.can_rename = true;
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(CrashTest, ADamagedJournalIsPutAside) {
   write("a", "1");
   fault_ = [](std::string_view point) -> Result<void> {

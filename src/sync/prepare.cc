@@ -198,6 +198,15 @@ Result<void> TargetTree::archive(const std::string& path, const std::string& the
   return {};
 }
 
+// Whether what was at `there` is not any more.
+Result<bool> TargetTree::is_out_of_the_way(const std::string& there, EntryType was) {
+  const auto now =
+      context_.service.stat(context_.definition.target.endpoint, context_.at_target(there));
+  if (now) return (now->is_link ? EntryType::kSymlink : now->attributes.type) != was;
+  if (ends_the_pass(now.error())) return now.error();
+  return now.error().code == Code::kNotFound;
+}
+
 Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
   return for_entries(journal_,
                      [&](std::uint64_t ordinal, std::string_view directory,
@@ -207,13 +216,17 @@ Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
                        if (context_.definition.deletions == Deletions::kPropagate ||
                            (!was_directory && context_.definition.deletions == Deletions::kKeep))
                          return {};
-                       Result<void> moved;
                        const std::string path = join(directory, entry.name);
-                       if (!preparation.is_done)
-                         moved = archive(path, before_renames(journal_, path));
-                       if (!moved && ends_the_pass(moved.error())) return moved;
-                       // A failure shows again, with its reason, when the way is not free.
-                       if (moved) outcome_.cleared[ordinal] = true;
+                       std::string there = path;
+                       if (!preparation.is_done) {
+                         there = before_renames(journal_, path);
+                         const auto moved = archive(path, there);
+                         if (!moved && ends_the_pass(moved.error())) return moved;
+                       }
+                       // It may have failed, now or in a process before this one. A failure shows
+                       // again, with its reason, when the way is not free.
+                       TRY_ASSIGN(const bool is_free, is_out_of_the_way(there, entry.old_type));
+                       if (is_free) outcome_.cleared[ordinal] = true;
                        return {};
                      });
 }

@@ -39,6 +39,7 @@ class TargetTree {
   Result<void> rename(const Rename& item);
   // Archives as `path` what is `there` now.
   Result<void> archive(const std::string& path, const std::string& there);
+  Result<bool> is_out_of_the_way(const std::string& there, EntryType was);
   // Answers whether the directory is there; a failure is entered in the outcome.
   Result<void> ensure_directory(const RelPath& path);
   Result<void> make_way(const std::string& path);
