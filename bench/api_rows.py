@@ -17,7 +17,7 @@ import urllib.parse
 import uuid
 from typing import Iterator, NamedTuple
 
-from measure import MIB, Bench, Usage, flush, run
+from measure import MIB, Bench, Usage, flush, memory_of, run
 
 CONNECTIONS = 64
 IDLE_CONNECTIONS = 1000
@@ -87,10 +87,7 @@ class Site:
 
     def peak_resident(self) -> int:
         """Bytes, since its start."""
-        for line in pathlib.Path(f"/proc/{self.service.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("the kernel tells no VmHWM")
+        return memory_of(self.service.process.pid, "VmHWM")
 
 
 def serving(binary: pathlib.Path) -> tuple[types.ModuleType, types.ModuleType]:

@@ -3,7 +3,6 @@
 // gaps in their numbers, distinct mtimes with jitter (24 random bits each), inodes in sequence,
 // ctimes in writing order with the granularity of the kernel's tick. Memory only holds one
 // directory of it at a time, so the peak that is printed is the catalog's own.
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "base/random.h"
 #include "catalog/reader.h"
 #include "catalog/writer.h"
+#include "peak_memory.h"
 
 namespace wherry::catalog {
 namespace {
@@ -116,12 +116,6 @@ class ReferenceTree {
   std::int64_t mtime_ = 1'539'601'563'000'000'000;
   std::int64_t made_ = 1'700'000'000'000'000'000;
 };
-
-long peak_kib() {
-  rusage usage;
-  CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
-  return usage.ru_maxrss;
-}
 
 // Seconds in the writer alone, without making the tree.
 double write_all(const std::string& path, Sizes sizes) {
@@ -224,5 +218,5 @@ int main(int argc, char** argv) {
              "encode s", "decode s", "copy s", "open ms", "look-up us");
   run(folder, Sizes::kOne);
   run(folder, Sizes::kVaried);
-  fmt::print("peak memory {} KiB, with file-backed pages\n", peak_kib());
+  fmt::print("peak memory {} KiB, with file-backed pages\n", wherry::peak_kib());
 }

@@ -7,7 +7,6 @@
 // waiting: 10,000 futures on a service where nothing gets on, one in ten with a task of its own;
 // the memory of the process, and the requests that the waiting takes.
 // one: a file of 16 KiB, again and again; how long one takes. python_overhead.py does the same.
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +19,7 @@
 
 #include "endpoints/endpoint.h"
 #include "flow/data_tasks.h"
+#include "peak_memory.h"
 #include "tasks/local_service.h"
 #include "tasks/testing/distant_service.h"
 
@@ -153,12 +153,10 @@ void waiting(const std::string& folder) {
   const auto asked = static_cast<double>(bench.calls() - before);
   const double watched = seconds(system_clock().monotonic() - begin);
   for (const auto& future : futures) CHECK(!future.is_ready());
-  rusage usage{};
-  CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
   fmt::print("10,000 waiting futures, tasks: {} tasks\n", bench.task_count());
   fmt::print("10,000 waiting futures, requests: {:.2f} per second\n", asked / watched);
   fmt::print("10,000 waiting futures, peak memory: {:.1f} MiB\n",
-             static_cast<double>(usage.ru_maxrss) / 1024);
+             static_cast<double>(peak_kib()) / 1024);
 }
 
 void one(const std::string& folder) {

@@ -41,11 +41,14 @@ class Bar(NamedTuple):
                 f"{self.unit:6} {'ok' if self.holds() else 'MISSED'}")
 
 
-def memory_of(pid: int) -> int:
-    """Anonymous resident bytes of a process now; 0 when it has gone."""
+def memory_of(pid: int, *fields: str) -> int:
+    """Bytes of a process now, of these fields of its status added up; 0 when it has gone.
+
+    Peaks are VmHWM: ru_maxrss begins with what the process had that started it.
+    """
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            return sum(int(line.split()[1]) * 1024 for line in status if line.startswith(("RssAnon:", "RssShmem:")))
+            return sum(int(line.split()[1]) * 1024 for line in status if line.split(":")[0] in fields)
     except OSError:
         return 0
 
@@ -56,18 +59,19 @@ def run(command: list, env: Optional[dict] = None, check: bool = True, sample_me
         start = time.monotonic()
         process = subprocess.Popen([str(word) for word in command], env=env, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=errors)
-        peak = 0
+        peak = peak_resident = 0
         done = threading.Event()
 
         def sample() -> None:
-            nonlocal peak
+            nonlocal peak, peak_resident
             while not done.wait(0.005):
-                peak = max(peak, memory_of(process.pid))
+                peak = max(peak, memory_of(process.pid, "RssAnon", "RssShmem"))
+                peak_resident = max(peak_resident, memory_of(process.pid, "VmHWM"))
 
         sampler = threading.Thread(target=sample)
         if sample_memory:
             sampler.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status, _ = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         done.set()
@@ -77,7 +81,7 @@ def run(command: list, env: Optional[dict] = None, check: bool = True, sample_me
             errors.seek(0)
             sys.exit(f"bench: {' '.join(map(str, command))} exits {process.returncode}:\n"
                      f"{errors.read().decode(errors='replace')[-4000:]}")
-    return Usage(seconds, usage.ru_maxrss * 1024, peak)
+    return Usage(seconds, peak_resident, peak)
 
 
 def flush(directory: pathlib.Path) -> None:
