@@ -59,7 +59,8 @@ Result<RelPath> RelPath::parse(std::string_view text) {
     begin = end + 1;
     if (name.empty() || name == ".") continue;
     if (name == "..") {
-      return make_error(Code::kInvalid, "path '{}' holds '..', which could lead out of its directory",
+      return make_error(Code::kInvalid,
+                        "path '{}' holds '..', which could lead out of its directory",
                         escape_bytes(text));
     }
     if (name.size() > kMaxNameBytes) {
