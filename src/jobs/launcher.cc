@@ -458,7 +458,11 @@ Result<void> Launcher::fetch() {
   if (!started_.empty() || room_.is_full()) return {};
   if (now - last_alive_ >= kGiveUpAfter) return {};
   TRY(record_starts());
-  if (!started_.empty() || now < next_look_ || is_kept_waiting(line(), line_options())) return {};
+  // It has nothing to do, and there may be more where the last jobs came from.
+  const bool looks_at_once = is_idle() && !version_without_jobs_;
+  if (!started_.empty() || (now < next_look_ && !looks_at_once) ||
+      is_kept_waiting(line(), line_options()))
+    return {};
   TRY_ASSIGN(const bool found, acquire());
   TRY(record_starts());
   if (!found || started_.empty()) next_look_ = now + kLookEvery;
@@ -554,6 +558,7 @@ Result<void> Launcher::record_starts() {
              "record that jobs are started");
   if (!done) return {};
   started_since_ = clock_.monotonic();
+  version_without_jobs_.reset();  // if there were none, then none that fitted beside these
   for (const std::size_t place : next) {
     started_.push_back(std::move(held_[place]));
     held_[place].job.job.id = 0;

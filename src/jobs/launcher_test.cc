@@ -202,6 +202,8 @@ TEST_F(LauncherTest, TakesNothingFromOneThatLives) {
 
 class CrowdedTest : public LauncherTest {
  protected:
+  using LauncherTest::LauncherTest;
+
   static constexpr const char* kUntilToldToEnd =
       "echo > begun; while [ ! -e end ]; do sleep 0.01; done";
   LauncherOptions four_processors() const {
@@ -344,9 +346,9 @@ TEST_F(GpuTest, SettingsMayLeaveGpusToSomebodyElse) {
 
 // ---- with a clock that is turned by hand
 
-class TurnedClockTest : public LauncherTest {
+class TurnedClockTest : public CrowdedTest {
  protected:
-  TurnedClockTest() : LauncherTest(fake_clock()) {}
+  TurnedClockTest() : CrowdedTest(fake_clock()) {}
 
   // Another one for each test: the base class takes it before this class has members.
   static FakeClock& fake_clock() {
@@ -413,6 +415,23 @@ TEST_F(TurnedClockTest, AJobThatIgnoresTheFirstSignalIsKilled) {
   });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(now(id).return_code, 128 + SIGKILL);
+}
+
+TEST_F(TurnedClockTest, WhenAllThatItHeldHasRunItLooksForMoreAtOnce) {
+  const JobId running = job(kUntilToldToEnd, processors(1));
+  JobId last = 0;
+  const auto report = launch_with(four_processors(), running, [&] {
+    const JobId held = job("true", processors(4));
+    wait_until([&] {
+      clock().advance(milliseconds(1));
+      return now(held).session.has_value();
+    });
+    last = job("true", processors(4));  // not held: there is no room
+    let_end(running);
+    wait_until([&] { return state(last) == JobState::kRunDone; });  // the clock stands still
+  });
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->done, 3u);
 }
 
 // Scenario 18.
