@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // wherry rm and wherry delete: tasks that delete.
-#include <algorithm>
-#include <filesystem>
-
-#include "app/settings.h"
-#include "base/options.h"
 #include "base/path.h"
 #include "cli/batch_file.h"
 #include "cli/commands.h"
@@ -57,24 +52,6 @@ Result<void> refuse_dots(const std::string& typed) {
                     escape_bytes(typed), last);
 }
 
-// What deletes its own record is never heard of again.
-Result<void> refuse_own_state(Context& context, const Place& place) {
-  if (place.endpoint.id != endpoints::kLocalId) return {};
-  TRY_ASSIGN(const Options* settings, context.settings());
-  const std::string state = app::state_directory(*settings, context.environment());
-  std::error_code failed;
-  const auto real = std::filesystem::canonical(state, failed);
-  if (failed) return {};  // there is none yet
-  const auto deleted = std::filesystem::weakly_canonical("/" + place.path.text(), failed);
-  if (failed) return {};  // whoever deletes it finds out
-  const auto [end, same] = std::mismatch(deleted.begin(), deleted.end(), real.begin(), real.end());
-  if (end != deleted.end()) return {};
-  return make_error(Code::kInvalid,
-                    "'{}' has the state of Wherry in it ('{}'), with the record of this very task;"
-                    " delete what else is there by its names",
-                    place.shown(), escape_bytes(state));
-}
-
 Result<void> add_typed(Context& context, const Arguments& arguments,
                        tasks::DeleteRequest& request) {
   TRY_ASSIGN(tasks::TransferService * service, context.service());
@@ -83,7 +60,6 @@ Result<void> add_typed(Context& context, const Arguments& arguments,
     TRY(refuse_dots(typed));
     TRY_ASSIGN(const Place place, resolve_place(context, typed));
     TRY(check_typed_path(*service, place, request.options));
-    TRY(refuse_own_state(context, place));
     if (!request.endpoint.empty() && request.endpoint != place.endpoint.id) {
       return make_error(Code::kInvalid,
                         "'{}' is on another endpoint than the paths before it; delete from one"
@@ -113,7 +89,6 @@ Result<void> add_batch(Context& context, const Arguments& arguments,
     place.path = line.source.starts_with('/') ? path : base.path.join(path);
     TRY(refuse_root(place), "batch line {}", line.number);
     TRY(refuse_dots(line.source), "batch line {}", line.number);
-    TRY(refuse_own_state(context, place), "batch line {}", line.number);
     request.items.push_back({place.path});
   }
   return {};

@@ -129,7 +129,7 @@ class WholeServer : public Server {
          {task_routes(transfer), file_routes(transfer), endpoint_routes(transfer),
           access_routes(transfer), bookmark_routes(transfer, bookmarks_), pause_routes(transfer),
           manager_routes(transfer, admin_cancels_), activation_routes(transfer),
-          timer_routes({timers_, parts.endpoints, parts.clock, find_endpoint(parts), consents_}),
+          timer_routes({timers_, parts.service, parts.clock, find_endpoint(parts), consents_}),
           site_routes(job_parts), job_routes(job_parts), launcher_routes(job_parts)})
       all.insert(all.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));

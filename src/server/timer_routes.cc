@@ -10,7 +10,6 @@
 #include "api/json.h"
 #include "api/timer_documents.h"
 #include "server/data_access.h"
-#include "tasks/validate.h"
 
 namespace wherry::server {
 namespace {
@@ -56,7 +55,7 @@ Result<tasks::TransferRequest> check_body(const TimerParts& parts, const Call& c
   document["submission_id"] = json::string(kNoSubmission.data(), kNoSubmission.size());
   TRY_ASSIGN(const tasks::TransferRequest request,
              timer_request(document, call.caller->identity, parts.find_endpoint));
-  TRY(tasks::validate(request, parts.endpoints, parts.clock.now()));
+  TRY(parts.service.check(request));
   return request;
 }
 

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "endpoints/endpoint.h"
 #include "server/consents.h"
 #include "server/router.h"
 #include "server/timer_request.h"
 #include "server/timers.h"
+#include "tasks/local_service.h"
 
 namespace wherry::server {
 
@@ -19,7 +19,7 @@ inline constexpr std::string_view kTimerScope =
 
 struct TimerParts {
   Timers& timers;
-  endpoints::Endpoints& endpoints;
+  tasks::LocalService& service;
   Clock& clock;
   FindEndpoint find_endpoint;
   Consents& consents;

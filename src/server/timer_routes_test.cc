@@ -18,7 +18,7 @@ class TimerRoutesTest : public TimerFixture {
   void SetUp() override {
     TimerFixture::SetUp();
     ASSERT_TRUE(world_.database->migrate(identity_migrations()));
-    routes_ = timer_routes({*timers_, *world_.endpoints, world_.clock, find_endpoint(), consents_});
+    routes_ = timer_routes({*timers_, *world_.service, world_.clock, find_endpoint(), consents_});
     caller_.identity = kAda;
   }
 

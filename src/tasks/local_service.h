@@ -25,6 +25,7 @@ struct LocalServiceOptions {
   std::size_t active_transfers_per_identity = 0;
   std::size_t active_deletes_per_identity = 0;
   std::size_t pending_per_identity = 0;  // that have not ended; more are refused (kConflict)
+  std::string own_state;  // the directory of the database, which no task may delete; empty: any may
   Duration history = std::chrono::hours(24 * 30);  // how long ended tasks are kept; 0: for ever
 };
 
@@ -48,6 +49,8 @@ class LocalService : public TransferService {
                                               const LocalServiceOptions& options,
                                               Execution execution);
 
+  // What submit() would find wrong with the request; whether its owner may is not asked here.
+  virtual Result<void> check(const TransferRequest& request) = 0;
   // Claims and runs one task in the calling thread until it ends, is interrupted through `stop`
   // (then it is INACTIVE and can be resumed) or needs a person. Waits while the task is paused.
   // kConflict if another live process holds it: the message names its pid and since when.

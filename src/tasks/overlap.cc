@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tasks/overlap.h"
 
-#include <unistd.h>
-
-#include <climits>
-#include <cstdlib>
-
 #include "base/path.h"
 
 namespace wherry::tasks {
 namespace {
-
-constexpr std::size_t kKnownDirectories = 10'000;
-
-std::optional<std::string> canonical(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr) return std::nullopt;
-  return std::string(resolved);
-}
-
-RelPath below_host_root(const std::string& absolute) {
-  const std::size_t begin = absolute.find_first_not_of('/');
-  return begin == std::string::npos ? RelPath() : RelPath::from_normal(absolute.substr(begin));
-}
 
 Error overlap_error(const engine::TransferItem& item, std::string_view why) {
   return make_error(Code::kInvalid,
@@ -46,45 +28,14 @@ OverlapCheck::OverlapCheck(const Sides& sides)
   possible_ = source.is_within(target) || target.is_within(source);
 }
 
-// The nearest directory above that exists, resolved, with the rest as it is written.
-const OverlapCheck::Directory& OverlapCheck::real_directory(const std::string& directory) {
-  const auto known = directories_.find(directory);
-  if (known != directories_.end()) return known->second;
-  Directory real;
-  if (auto resolved = canonical(directory)) {
-    real = {std::move(*resolved), true};
-  } else {
-    const std::size_t slash = directory.rfind('/');
-    real.path = real_directory(slash == 0 ? "/" : directory.substr(0, slash)).path;
-    if (real.path == "/") real.path.clear();
-    real.path += directory.substr(slash);
-  }
-  if (directories_.size() >= kKnownDirectories) directories_.clear();
-  return directories_.emplace(directory, std::move(real)).first->second;
-}
-
-// A request has many items of few directories: those are remembered, and of an item only the last
-// component is looked at, with one system call.
-RelPath OverlapCheck::real_path(const std::string& root, const RelPath& path) {
-  if (root.empty() || path.is_root()) return below_host_root(root).join(path);
-  const std::string base = root == "/" ? "" : root;
-  const RelPath parent = path.parent();
-  const Directory& directory = real_directory(parent.is_root() ? root : base + "/" + parent.text());
-  std::string full = directory.path == "/" ? "" : directory.path;
-  full += '/';
-  full += path.name();
-  char target[1];
-  if (directory.exists && ::readlink(full.c_str(), target, sizeof target) >= 0) {
-    if (auto resolved = canonical(full)) full = std::move(*resolved);
-  }
-  return below_host_root(full);
-}
-
 Result<void> OverlapCheck::check(const engine::TransferItem& item) {
   if (!possible_) return {};
   const bool on_host = !source_root_.empty() && !target_root_.empty();
-  const RelPath source = on_host ? real_path(source_root_, item.source) : item.source;
-  const RelPath target = on_host ? real_path(target_root_, item.target) : item.target;
+  const auto real = [&](const std::string& root, const RelPath& path) {
+    return real_paths_.of(root, path, RealPaths::Last::kFollowed);
+  };
+  const RelPath source = on_host ? real(source_root_, item.source) : item.source;
+  const RelPath target = on_host ? real(target_root_, item.target) : item.target;
   if (source == target) return overlap_error(item, "source and target are the same");
   if (item.recursion == engine::TransferItem::Recursion::kNo ||
       item.kind == engine::TransferItem::Kind::kSymlink)

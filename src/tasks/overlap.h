@@ -5,9 +5,9 @@
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "endpoints/endpoint.h"
+#include "tasks/real_paths.h"
 #include "tasks/types.h"
 
 namespace wherry::tasks {
@@ -31,20 +31,12 @@ class OverlapCheck {
   Result<void> check(const engine::TransferItem& item);
 
  private:
-  // The path with every symlink resolved that exists, relative to the host's root if that is known.
-  RelPath real_path(const std::string& root, const RelPath& path);
-  struct Directory {
-    std::string path;     // canonical, as far as it exists
-    bool exists = false;  // as a whole
-  };
-  const Directory& real_directory(const std::string& directory);
-
   const bool same_endpoint_;
   const bool deletes_extra_;
   std::string source_root_;  // canonical; empty if not of this host
   std::string target_root_;
   bool possible_ = false;
-  std::unordered_map<std::string, Directory> directories_;  // what was looked up, bounded
+  RealPaths real_paths_;
 };
 
 }  // namespace wherry::tasks

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "endpoints/grants.h"
 #include "tasks/overlap.h"
+#include "tasks/real_paths.h"
 
 namespace wherry::tasks {
 namespace {
@@ -150,6 +151,38 @@ Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
   return storage.error();
 }
 
+// What a service must not delete: its own state, and every directory that holds it.
+class OwnState {
+ public:
+  // `root` is that of the endpoint, if it is of this host.
+  OwnState(const std::optional<std::string>& root, const std::string& own_state) {
+    if (!root || own_state.empty()) return;
+    const auto real_state = canonical(own_state);
+    if (!real_state) return;
+    root_ = canonical(*root).value_or("");
+    state_ = below_host_root(*real_state);
+    // A storage follows no symlink out of its root.
+    const RelPath real_root = below_host_root(root_);
+    is_possible_ = !root_.empty() && (state_.is_within(real_root) || real_root.is_within(state_));
+  }
+
+  Result<void> check(const RelPath& path, RealPaths::Last last) {
+    if (!is_possible_) return {};
+    const RelPath real = real_paths_.of(root_, path, last);
+    if (!state_.is_within(real) && !real.is_within(state_)) return {};
+    return make_error(Code::kInvalid,
+                      "'/{}' {} the state of Wherry itself, with the record of this very task; name"
+                      " what else is to be deleted",
+                      escape_bytes(path.text()), state_.is_within(real) ? "holds" : "belongs to");
+  }
+
+ private:
+  std::string root_;  // canonical
+  RelPath state_;     // relative to the host's root
+  bool is_possible_ = false;
+  RealPaths real_paths_;
+};
+
 }  // namespace
 
 Result<void> validate_submission_id(const SubmissionId& id) {
@@ -161,7 +194,7 @@ Result<void> validate_submission_id(const SubmissionId& id) {
 }
 
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
-                      TimePoint now) {
+                      const std::string& own_state, TimePoint now) {
   TRY(check_common(request, now));
   TRY_ASSIGN(const auto source, find_endpoint(endpoints, request.source_endpoint, "source"));
   TRY_ASSIGN(const auto target, find_endpoint(endpoints, request.target_endpoint, "target"));
@@ -176,11 +209,15 @@ Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endp
         escape_bytes(request.items[i].source.text()));
     TRY(overlap.check(request.items[i]));
   }
+  if (!request.options.delete_extra) return {};
+  OwnState own(target_root, own_state);
+  for (const engine::TransferItem& item : request.items)
+    TRY(own.check(item.target, RealPaths::Last::kFollowed));
   return {};
 }
 
 Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
-                      TimePoint now) {
+                      const std::string& own_state, TimePoint now) {
   TRY(check_common(request, now));
   TRY_ASSIGN(const auto endpoint, find_endpoint(endpoints, request.endpoint, "target"));
   TRY(check_writable(endpoint));
@@ -191,6 +228,11 @@ Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoi
                       " name the directories to delete",
                       item.path.is_root() ? "/" : "~", endpoint.display_name);
   }
+  // One that is not connected is looked at by the task's run.
+  const auto storage = endpoints.open(endpoint);
+  OwnState own(storage ? (*storage)->host_directory() : std::nullopt, own_state);
+  for (const engine::DeleteItem& item : request.items)
+    TRY(own.check(item.path, RealPaths::Last::kAsItIs));
   return {};
 }
 

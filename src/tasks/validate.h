@@ -3,6 +3,8 @@
 // where, why, and what to do about it.
 #pragma once
 
+#include <string>
+
 #include "base/result.h"
 #include "endpoints/endpoint.h"
 #include "tasks/types.h"
@@ -10,9 +12,11 @@
 namespace wherry::tasks {
 
 // kInvalid; kNotFound for an endpoint that does not exist, kDenied for one that may not be written.
+// `own_state` is the directory of this service's own state, which no task may delete; empty: none.
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
-                      TimePoint now);
-Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints, TimePoint now);
+                      const std::string& own_state, TimePoint now);
+Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
+                      const std::string& own_state, TimePoint now);
 Result<void> validate(const TaskChange& change, TimePoint now);
 // A UUID, in either case.
 Result<void> validate_submission_id(const SubmissionId& id);

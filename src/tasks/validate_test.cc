@@ -206,5 +206,37 @@ TEST_F(ValidateTest, ADeleteOfEverythingIsRefused) {
   EXPECT_TRUE(world_.service->tasks({})->empty());
 }
 
+TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
+  const std::string home = directory("home");
+  std::filesystem::create_directories(home + "/ada/state");
+  std::filesystem::create_directories(home + "/ada/data");
+  std::filesystem::create_directory_symlink("ada", home + "/alias");
+  world_.options.own_state = home + "/ada/state";
+  world_.restart();
+  const EndpointId whole = on_host("home", home);
+  const auto removal = [&](const std::string& path) {
+    DeleteRequest request;
+    request.submission_id = new_uuid(world_.random);
+    request.owner = "ada";
+    request.endpoint = whole;
+    request.options.recursive = true;
+    request.items.push_back({RelPath::parse(path).value()});
+    return world_.service->submit(request);
+  };
+  for (const char* path : {"ada", "ada/state", "alias/state", "ada/state/wherry.db"}) {
+    const auto submitted = removal(path);
+    ASSERT_FALSE(submitted) << path;
+    EXPECT_THAT(submitted.error().message, HasSubstr("the state of Wherry"));
+  }
+  for (const char* path : {"ada/data", "alias", "ada/state2"}) EXPECT_TRUE(removal(path)) << path;
+  for (const char* target : {"ada", "alias"}) {
+    TransferRequest mirror = with(whole, "other", whole, target);
+    EXPECT_TRUE(world_.service->submit(mirror));
+    mirror.submission_id = new_uuid(world_.random);
+    mirror.options.delete_extra = true;
+    EXPECT_FALSE(world_.service->submit(mirror)) << target;
+  }
+}
+
 }  // namespace
 }  // namespace wherry::tasks
