@@ -179,6 +179,11 @@ class Slurm : public Scheduler {
 
  private:
   Result<std::vector<std::string>> submission(const BatchScript& script) const {
+    // The words of the command are stronger than lines of the script, but for what they do not say.
+    for (const std::string_view line : split(options_.submit_arguments, '\n')) {
+      if (line.starts_with("--array") || line.starts_with("-a"))
+        TRY(check_slurm_option("array"), "submit_arguments");
+    }
     std::vector<std::string> words = {"sbatch", "--parsable",
                                       // One allocation is one run: Wherry itself repeats.
                                       "--no-requeue", fmt::format("--job-name={}", script.name),

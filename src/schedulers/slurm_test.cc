@@ -123,6 +123,12 @@ TEST_F(SlurmTest, WhatWherryKnowsItsAllocationsByIsNotLeftToOptions) {
     EXPECT_TRUE(check_slurm_option(name)) << name;
 }
 
+TEST_F(SlurmTest, ArraysAreRefusedAmongTheLinesOfOptionsToo) {
+  install("sbatch", "echo 1");
+  EXPECT_EQ(slurm("--gres=gpu:1\n--array=1-2\n")->submit(plain()).error().code, Code::kInvalid);
+  EXPECT_EQ(words_of("sbatch"), "");
+}
+
 TEST_F(SlurmTest, AControllerThatIsAwayIsTriedLater) {
   const std::string away =
       "echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; "
