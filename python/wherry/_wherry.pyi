@@ -9,6 +9,7 @@ _Fields = Dict[str, Any]
 _Error = Tuple[str, str, str]
 
 def place_of_session(settings: Dict[str, str]) -> Tuple[str, str]: ...
+def placeholders(command: str) -> List[str]: ...
 
 class TransferArguments:
     source_endpoint: _Text

@@ -31,7 +31,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
 import time
 from typing import (Any, Dict, Generic, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type,
                     TypeVar, Union)
@@ -46,7 +45,6 @@ __all__ = ["ApplicationDefinition", "DoesNotExist", "EventLog", "Job", "JobFaile
 _client: Optional[Client] = None
 _BULK = 5_000  # what one call takes
 _PAGE = 100_000  # rows of one answer
-_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _FIRST_PAUSE = 0.02  # seconds between the first two looks of a wait
 
 
@@ -407,8 +405,8 @@ class ApplicationDefinition:
     @classmethod
     def sync(cls) -> None:
         """Makes the app known at its site, or changes it there."""
-        parameters: Dict[str, Dict[str, Any]] = {name: {"required": True} for name in
-                                                 _PLACEHOLDER.findall(cls.command_template)}
+        parameters: Dict[str, Dict[str, Any]] = {name: {"required": True}
+                                                 for name in _wherry.placeholders(cls.command_template)}
         for name, parameter in cls.parameters.items():
             fields = {key: value if key == "required" else str(value) for key, value in parameter.items()}
             fields.setdefault("required", "default" not in fields)

@@ -81,13 +81,10 @@ Result<void> show_failures(Context& context, app::Wherry& wherry, JobFilter filt
   TRY_ASSIGN(const auto page, wherry.jobs().jobs.list(filter));
   if (page.rows.empty()) return {};
   const jobs::SiteId site = page.rows.front().site;
-  std::string which = fmt::format("--state FAILED --site {}", site);
-  if (page.count == page.rows.size()) {
-    which.clear();
-    for (const jobs::Job& job : page.rows)
-      which += fmt::format("{}{}", which.empty() ? "" : " ", job.id);
-  }
-  context.err() << fmt::format("wherry: {} failed; to try again: wherry job retry {}\n",
+  std::string which;
+  for (const jobs::Job& job : page.rows) which += fmt::format(" {}", job.id);
+  if (page.count > page.rows.size()) which = fmt::format(" --state FAILED --site {}", site);
+  context.err() << fmt::format("wherry: {} failed; to try again: wherry job retry{}\n",
                                jobs_text(page.count), which);
   for (const jobs::Job& job : page.rows) {
     jobs::EventFilter last;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "jobs/app_command.h"
 #include "jobs/jobs.h"
 
 namespace wherry::python {
@@ -432,6 +433,9 @@ py::object JobStores::events(const py::dict& fields) const {
 }
 
 void bind_jobs(py::module_& module) {
+  module.def("placeholders", [](const std::string& command) {
+    return value_or_raise(jobs::placeholders(command));
+  });
   py::class_<JobStores>(module, "JobStores")
       .def(py::init<std::shared_ptr<Session>>())
       .def("sites", &JobStores::sites)
