@@ -17,7 +17,7 @@ import urllib.parse
 import uuid
 from typing import Iterator, NamedTuple
 
-from measure import MIB, Bench, Usage, flush, memory_of, run
+from measure import MIB, Bench, Usage, flush, peak_of, run
 
 CONNECTIONS = 64
 IDLE_CONNECTIONS = 1000
@@ -87,7 +87,7 @@ class Site:
 
     def peak_resident(self) -> int:
         """Bytes, since its start."""
-        return memory_of(self.service.process.pid, "VmHWM")
+        return peak_of(self.service.process.pid)
 
 
 def serving(binary: pathlib.Path) -> tuple[types.ModuleType, types.ModuleType]:

@@ -5,7 +5,7 @@ import select
 import subprocess
 import time
 
-from measure import MIB, Bench, memory_of
+from measure import MIB, Bench, peak_of
 
 BACKLOG = 100_000
 PATIENCE = 120  # seconds until the site has seen that its service is away
@@ -68,7 +68,7 @@ class JobRows(Bench):
                     raise RuntimeError("the site has not seen that its service is away")
                 select.select([], [], [], 0.5)
             select.select([], [], [], WATCHED)
-            peak = memory_of(process.pid, "VmHWM")
+            peak = peak_of(process.pid)
         finally:
             process.terminate()
             process.wait()

@@ -42,15 +42,20 @@ class Bar(NamedTuple):
 
 
 def memory_of(pid: int, *fields: str) -> int:
-    """Bytes of a process now, of these fields of its status added up; 0 when it has gone.
-
-    Peaks are VmHWM: ru_maxrss begins with what the process had that started it.
-    """
+    """Bytes of a process now, of these fields of its status added up; 0 when it has gone."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             return sum(int(line.split()[1]) * 1024 for line in status if line.split(":")[0] in fields)
     except OSError:
         return 0
+
+
+def peak_of(pid: int) -> int:
+    """The peak resident bytes of a process that runs. ru_maxrss begins with what the process had that started it."""
+    peak = memory_of(pid, "VmHWM")
+    if peak == 0:
+        raise RuntimeError(f"process {pid} has ended")
+    return peak
 
 
 def run(command: list, env: Optional[dict] = None, check: bool = True, sample_memory: bool = False) -> Usage:
