@@ -63,6 +63,8 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
+        if "slurmctld" in self.daemons:
+            self.end_jobs()
         for name in reversed(list(self.daemons)):
             self.kill(name, signal.SIGTERM)
 
@@ -156,6 +158,15 @@ class Cluster:
                 if self.is_step(parent):
                     found.add(parent)
         return found
+
+    def end_jobs(self):
+        """The slurmstepd of a job waits for ever to tell a controller that is gone how the job ended."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            self.call("scancel", f"--user={os.geteuid()}")
+            if not self.call("squeue", "--noheader").stdout.strip():
+                return
+            select.select([], [], [], 0.1)
 
     # Asking
 
