@@ -251,13 +251,14 @@ Result<bool> fail_all(const SiteProcessParts& parts, const std::vector<BatchJob>
 }  // namespace
 
 Result<bool> follow_batch_jobs(const SiteProcessParts& parts, const Site& site,
-                               const SiteSettings& settings) {
+                               const std::function<Result<SiteSettings>()>& settings_in_force) {
   BatchJobFilter filter;
   filter.sites = {site.id};
   filter.states = {BatchJobState::kPendingSubmission, BatchJobState::kQueued,
                    BatchJobState::kRunning, BatchJobState::kPendingDeletion};
   TRY_ASSIGN(const Listing<BatchJob> open, BatchJobs(parts.database, parts.clock).list(filter));
   if (open.rows.empty()) return false;
+  TRY_ASSIGN(const SiteSettings settings, settings_in_force());
   Scheduler* const scheduler = parts.scheduler_of(settings.launcher.scheduler, settings);
   if (scheduler == nullptr) return fail_all(parts, open.rows, settings.launcher.scheduler);
   return Follower(parts, site, *scheduler).follow(open.rows);

@@ -83,7 +83,10 @@ class BatchJobsTest : public LaunchTest {
         },
         launcher_command_,
         {}};
-    return follow_batch_jobs(parts, site_, settings_);
+    return follow_batch_jobs(parts, site_, [this]() -> Result<SiteSettings> {
+      if (on_settings_) on_settings_();
+      return settings_;
+    });
   }
   BatchJob now(BatchJobId id) { return must(stores_.batch_jobs.get(id)); }
   void request_deletion(BatchJobId id) {
@@ -95,6 +98,7 @@ class BatchJobsTest : public LaunchTest {
   MemoryScheduler scheduler_;
   std::string launcher_command_ = "'wherry' 'queue' 'launch'";
   SiteSettings settings_;
+  std::function<void()> on_settings_;  // asked for
 };
 
 TEST_F(BatchJobsTest, AreSubmittedWithTheLauncherAndFollowedToTheirEnd) {
@@ -249,6 +253,16 @@ TEST_F(BatchJobsTest, AnAllocationThatIsHeldForALauncherGetsOneFromHere) {
   scheduler_.set("100", Phase::kEnded, "COMPLETED");
   must(follow());
   EXPECT_FALSE(std::filesystem::exists(held));
+}
+
+TEST_F(BatchJobsTest, OneThatIsMadeWhileTheSettingsAreReadWaitsForTheNext) {
+  const BatchJobId first = submit();
+  BatchJobId second = 0;
+  on_settings_ = [&] { second = submit(); };
+  must(follow());
+  on_settings_ = nullptr;
+  EXPECT_EQ(now(first).state, BatchJobState::kQueued);
+  EXPECT_EQ(now(second).state, BatchJobState::kPendingSubmission);
 }
 
 TEST_F(BatchJobsTest, ASchedulerThatThereIsNotIsNamed) {

@@ -206,7 +206,13 @@ Result<void> SiteProcess::renew_stager() {
   }
   if (!stager_) {
     TRY_ASSIGN(tasks::TransferService * service, parts_.service_of(name), "service '{}'", name);
-    const StagerParts parts{*service, parts_.database, parts_.clock, parts_.random, {}};
+    const auto is_up_to_date = [this]() -> Result<bool> {
+      TRY(look_at_site());
+      const std::lock_guard lock(mutex_);
+      return generation_ == stager_generation_;
+    };
+    const StagerParts parts{*service, parts_.database, parts_.clock, parts_.random,
+                            {},       is_up_to_date};
     stager_ = std::make_unique<Stager>(parts, site_, wanted);
     service_name_ = name;
   } else if (stager_generation_ != generation) {
@@ -217,7 +223,6 @@ Result<void> SiteProcess::renew_stager() {
 }
 
 Result<Turn> SiteProcess::stage() {
-  // What was made after `wherry site sync` is moved as that says.
   TRY(look_at_site());
   TRY(renew_stager());
   TRY_ASSIGN(const Stager::Step step, stager_->step(stop_.get_token()));
@@ -254,10 +259,13 @@ Result<Turn> SiteProcess::process() {
 }
 
 Result<Turn> SiteProcess::follow_batches() {
-  TRY(look_at_site());
+  const auto in_force = [this]() -> Result<SiteSettings> {
+    TRY(look_at_site());
+    return settings();
+  };
   Turn turn;
   turn.pause = kBatchJobsPeriod;
-  TRY_ASSIGN(turn.progressed, follow_batch_jobs(parts_, site_, settings()));
+  TRY_ASSIGN(turn.progressed, follow_batch_jobs(parts_, site_, in_force));
   return turn;
 }
 
@@ -332,7 +340,8 @@ Result<void> SiteProcess::check_claim() {
                     holder ? " by " + tasks::describe(*holder) : std::string());
 }
 
-// Changed settings come into force; a site that is gone or elsewhere ends the process.
+// Changed settings come into force: whoever reads jobs and then looks treats those that were made
+// after `wherry site sync` as that says. A site that is gone or elsewhere ends the process.
 Result<void> SiteProcess::look_at_site() {
   const std::lock_guard one_at_a_time(look_mutex_);
   TRY_ASSIGN(const Site now, sites_.get(site_.id), "site '{}'", site_.name);

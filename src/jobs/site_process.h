@@ -47,8 +47,9 @@ Result<std::size_t> process_jobs(Database& database, Clock& clock, const Site& s
                                  std::size_t limit);
 // Removes the cleanup_files of finished jobs; answers how many jobs were cleaned up behind.
 Result<std::size_t> clean_up(Database& database, Clock& clock, const Site& site, std::size_t limit);
-// Submits, follows and cancels the batch jobs of a site; answers whether anything changed.
+// Submits, follows and cancels the batch jobs of a site; answers whether anything changed. The
+// settings are asked for when the batch jobs have been read.
 Result<bool> follow_batch_jobs(const SiteProcessParts& parts, const Site& site,
-                               const SiteSettings& settings);
+                               const std::function<Result<SiteSettings>()>& settings_in_force);
 
 }  // namespace wherry::jobs

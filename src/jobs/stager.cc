@@ -195,6 +195,10 @@ Result<void> Stager::State::send_new(const std::vector<StageTask>& open) {
   TRY_ASSIGN(pending,
              items.pending(site.id, settings.transfers.num_items_query_limit, parts.clock.now()));
   if (pending.empty()) return {};
+  if (parts.is_up_to_date) {
+    TRY_ASSIGN(const bool is_up_to_date, parts.is_up_to_date());
+    if (!is_up_to_date) return {};
+  }
   for (const auto& entry : settings.transfers.transfer_locations) {
     const Location& place = entry.second;
     quotas.look(service(), entry.first, place, [&] { return endpoint(place.endpoint); });

@@ -29,6 +29,9 @@ struct StagerParts {
   Clock& clock;
   Random& random;
   FaultHook fault = {};
+  // Whether the settings are those in force. Asked when the items that are to be moved have been
+  // read; if not, nothing new is sent by them. May be empty.
+  std::function<Result<bool>()> is_up_to_date = {};
 };
 
 // What is wrong and what a person has to do; the items that it concerns wait.

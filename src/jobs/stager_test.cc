@@ -553,6 +553,16 @@ TEST_F(StagerTroubleTest, ItemsOfALocationThatTheSettingsHaveNoMoreWaitWithAnAle
   EXPECT_THAT(alerts[0].message, HasSubstr("wherry site sync"));
 }
 
+TEST_F(StagerTroubleTest, WhatMayHaveBeenMadeAfterTheSettingsChangedIsNotSentByTheOldOnes) {
+  create_two();
+  settings_are_old_ = true;
+  settle();
+  EXPECT_EQ(service_->submits, 0u);
+  settings_are_old_ = false;
+  settle();
+  EXPECT_EQ(state(jobs_[0]), JobState::kPreprocessed);
+}
+
 TEST_F(StagerTroubleTest, AnUnmountedDirectoryIsWaitedForAndNotFilledBelowItsMountPoint) {
   const std::string share = scratch_.file("share");
   Location& location = settings_.transfers.transfer_locations["far"];

@@ -276,8 +276,9 @@ void SiteFixture::start_stager() {
   const auto reach = [this](std::string_view point) {
     return fault_ ? fault_(point) : Result<void>();
   };
-  stager_ = std::make_unique<Stager>(StagerParts{*service_, *database_, clock_, random_, reach},
-                                     site_, settings_);
+  const auto is_up_to_date = [this]() -> Result<bool> { return !settings_are_old_; };
+  stager_ = std::make_unique<Stager>(
+      StagerParts{*service_, *database_, clock_, random_, reach, is_up_to_date}, site_, settings_);
 }
 
 Stager::Step SiteFixture::step() {

@@ -121,6 +121,7 @@ class SiteFixture : public testing::Test {
   SiteSettings settings_;
   FaultHook fault_;
   FaultHook database_fault_;
+  bool settings_are_old_ = false;  // those of the stager
   storage::Faults site_faults_;
   std::unique_ptr<storage::Storage> site_storage_;
   std::unique_ptr<Stager> stager_;
