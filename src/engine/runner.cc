@@ -390,6 +390,7 @@ wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::
   if (existing && existing->attributes.type == EntryType::kDirectory)
     return code != Code::kAlreadyExists && code != Code::kDenied;
   if (code != Code::kAlreadyExists) return std::move(made).error();
+  if (!existing && existing.error().retry == Retry::kLater) return std::move(existing).error();
   if (!options_.delete_extra) {
     return make_error(Code::kAlreadyExists, "'{}' is in the way of a directory",
                       escape_bytes(operation.target.text()));

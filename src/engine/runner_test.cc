@@ -145,6 +145,23 @@ TEST_F(Runner, FileWhereADirectoryMustBeGivesWayOnlyToWhoMayRemove) {
   EXPECT_EQ(content_of(*target_, "t/d/x"), "1");
 }
 
+TEST_F(Runner, AStatThatFailsForAMomentTakesNoDirectoryForAFileInTheWay) {
+  put_file(*source_, "s/d/x", "1");
+  for (std::uint64_t skip = 0;; ++skip) {
+    ASSERT_LT(skip, 100u);
+    const auto target = open_memory();
+    put_directory(*target, "t");
+    put_directory(*target, "t/d");
+    Faults faults;
+    faults.on(StorageOperation::kStat, {}, 1, skip);
+    const auto faulty = make_faulty(*target, faults, run_.clock);
+    TestRun run;
+    EXPECT_EQ(run.transfer(*source_, *faulty, {item("s", "t")}).failed, 0u) << skip;
+    EXPECT_EQ(content_of(*target, "t/d/x"), "1");
+    if (faults.struck() == 0) break;
+  }
+}
+
 TEST_F(Runner, DirectoriesWithoutOwnerWriteGetTheirModeAfterTheirContent) {
   const ScratchDirectory to;
   const auto posix = open_posix(to.path()).value();
