@@ -160,6 +160,30 @@ TEST_F(CrashTest, WhatCouldNotBeArchivedIsNotTakenForGoneWhenThePassIsFinished) 
   expect_nothing_due();
 }
 
+TEST_F(CrashTest, WhatCouldNotBeArchivedIsNotTakenForGoneWhenItsDirectoryWasRenamedSince) {
+  definition_.deletions = Deletions::kArchive;
+  for (const char* name : {"a/x/inside", "a/one", "a/two", "c/moved", "y", "z"}) write(name, name);
+  run();
+  rename("a", "b");
+  remove("b/x");
+  write("b/x", "a file");
+  rename("c/moved", "c/elsewhere");
+  int renames = 0;
+  fault_ = [&](std::string_view point) -> Result<void> {
+    service_.can_rename = point != "before archive";
+    if (point != "before rename" || ++renames < 2) return {};
+    return make_error(Code::kUnavailable, "crash");
+  };
+  EXPECT_FALSE(try_run());
+  EXPECT_TRUE(fs::exists(at_target("b/x/inside")));
+  fault_ = nullptr;
+  service_.can_rename = true;
+  run();
+  run();
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(CrashTest, ADamagedJournalIsPutAside) {
   write("a", "1");
   fault_ = [](std::string_view point) -> Result<void> {

@@ -225,7 +225,11 @@ Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
                        }
                        // It may have failed, now or in a process before this one. A failure shows
                        // again, with its reason, when the way is not free.
-                       TRY_ASSIGN(const bool is_free, is_out_of_the_way(there, entry.old_type));
+                       TRY_ASSIGN(bool is_free, is_out_of_the_way(there, entry.old_type));
+                       // The process before may have renamed what it is in.
+                       if (is_free && there != path) {
+                         TRY_ASSIGN(is_free, is_out_of_the_way(path, entry.old_type));
+                       }
                        if (is_free) outcome_.cleared[ordinal] = true;
                        return {};
                      });

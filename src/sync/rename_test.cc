@@ -54,6 +54,29 @@ TEST_F(RenameTest, ChangesInsideARenamedDirectoryAreSentAlone) {
   expect_nothing_due();
 }
 
+TEST_F(RenameTest, WhatCouldNotBeDeletedBelowARenamedDirectoryIsTriedAgain) {
+  definition_.deletions = Deletions::kPropagate;
+  for (const char* directory : {"m", "n"}) {
+    for (int i = 0; i < 20; ++i) write(fmt::format("{}/f{:02}", directory, i), "f");
+    write(fmt::format("{}/gone/deep/y", directory), "y");
+    write(fmt::format("{}/gone/z", directory), "z");
+  }
+  run();
+  // One before its old name in the order of a catalog, and one behind.
+  rename("m", "before");
+  rename("n", "zlast");
+  for (const char* directory : {"before/gone", "zlast/gone"}) {
+    remove(directory);
+    service_.failing_deletes.insert(directory);
+  }
+  EXPECT_EQ(run().end, PassEnd::kIncomplete);
+  EXPECT_TRUE(catalog()->check());
+  service_.failing_deletes.clear();
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(RenameTest, AMovedFileIsRenamedAtTheTarget) {
   definition_.deletions = Deletions::kPropagate;
   write("a/one", "1");

@@ -23,6 +23,18 @@ struct Child {
   } source = Source::kWalk;
 };
 
+// `old`, of the subtree `old_path`, as it is called when that is called `path`.
+catalog::Directory moved(const catalog::Directory& old, const std::string& old_path,
+                         const std::string& path) {
+  catalog::Directory directory = old;
+  directory.path = path;
+  if (old.path.size() > old_path.size()) {
+    const std::size_t skip = old_path.empty() ? 0 : old_path.size() + 1;
+    directory.path = join(path, std::string_view(old.path).substr(skip));
+  }
+  return directory;
+}
+
 // Makes sure that it differs from whatever the source has.
 void disbelieve(Entry& entry) {
   if (entry.observation.type == EntryType::kDirectory) return;
@@ -71,24 +83,18 @@ class Merger {
     if (before_ == nullptr) return {};
     return for_subtree(*before_, old_path,
                        [&](std::uint64_t position, const catalog::Directory& old) -> Result<void> {
-                         catalog::Directory moved = old;
-                         moved.path = path;
-                         if (old.path.size() > old_path.size()) {
-                           const std::size_t skip = old_path.empty() ? 0 : old_path.size() + 1;
-                           moved.path = join(path, std::string_view(old.path).substr(skip));
-                         }
-                         return writer_.copy(*before_, position, moved);
+                         return writer_.copy(*before_, position, moved(old, old_path, path));
                        });
   }
 
-  // The whole subtree as names of which nothing is believed: what the source has of it is due.
-  Result<void> doubt(const std::string& path) {
+  // The same as names of which nothing is believed: what the source has of it is due.
+  Result<void> doubt(const std::string& old_path, const std::string& path) {
     catalog::DirectoryEntries old;
-    return for_subtree(*before_, path,
+    return for_subtree(*before_, old_path,
                        [&](std::uint64_t position, const catalog::Directory&) -> Result<void> {
                          TRY(before_->read(position, old));
                          for (Entry& entry : old.entries) disbelieve(entry);
-                         return writer_.add(old.directory, old.entries);
+                         return writer_.add(moved(old.directory, old_path, path), old.entries);
                        });
   }
 
@@ -123,7 +129,7 @@ class Merger {
           TRY(carry(old_name, name));
           break;
         case Child::Source::kDoubt:
-          TRY(doubt(old_name));
+          TRY(doubt(old_name, name));
           break;
       }
     }
