@@ -5,18 +5,17 @@
 #include "cli/commands.h"
 #include "cli/location.h"
 #include "cli/request_options.h"
+#include "engine/filter.h"
 
 namespace wherry::cli {
 namespace {
-
-bool has_glob(const RelPath& path) { return path.name().find_first_of("*?[") != path.name().npos; }
 
 // Says at once what the task would find out, for a path that was typed: a slip should store
 // nothing.
 Result<void> check_typed_path(tasks::TransferService& service, const Place& place,
                               const engine::DeleteOptions& options) {
   TRY(refuse_root(place));
-  if (options.interpret_globs && has_glob(place.path)) return {};
+  if (options.interpret_globs && engine::is_delete_glob(place.path.name())) return {};
   const auto file = service.stat(place.endpoint.id, place.path);
   if (!file) {
     if (file.error().code == Code::kNotFound && options.ignore_missing) return {};

@@ -110,8 +110,7 @@ void DeletePlan::settle(const Match& match, Operation::Settled settled,
 }
 
 void DeletePlan::begin(std::uint64_t item, const RelPath& path) {
-  const std::string_view name = path.name();
-  if (parts_.options.interpret_globs && name.find_first_of("*?[\\") != std::string_view::npos) {
+  if (parts_.options.interpret_globs && is_delete_glob(path.name())) {
     begin_glob(item, path);
   } else {
     begin_path({item, path, RelPath()});
@@ -120,14 +119,11 @@ void DeletePlan::begin(std::uint64_t item, const RelPath& path) {
 
 void DeletePlan::begin_glob(std::uint64_t item, const RelPath& pattern) {
   const RelPath directory = pattern.parent();
-  const std::string_view name_pattern = pattern.name();
   std::deque<Match> matches;
   for (int attempts = 1;; ++attempts) {
     matches.clear();
     auto listed = parts_.storage.list(directory, [&](const Entry& entry) {
-      // As in a shell, a star does not reach names that are hidden by a leading dot.
-      const bool hidden = entry.name[0] == '.' && name_pattern[0] != '.';
-      if (!hidden && glob_matches(name_pattern, entry.name, Backslash::kEscapes))
+      if (delete_glob_reaches(pattern.name(), entry.name))
         matches.push_back({item, directory.child(entry.name), RelPath::from_normal(entry.name)});
       return Visit::kContinue;
     });

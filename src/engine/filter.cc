@@ -76,6 +76,15 @@ bool glob_matches(std::string_view pattern, std::string_view name, Backslash bac
   return p == pattern.size();
 }
 
+bool is_delete_glob(std::string_view name) {
+  return name.find_first_of("*?[\\") != std::string_view::npos;
+}
+
+bool delete_glob_reaches(std::string_view pattern, std::string_view name) {
+  const bool is_hidden = name.starts_with('.') && !pattern.starts_with('.');
+  return !is_hidden && glob_matches(pattern, name, Backslash::kEscapes);
+}
+
 bool is_included(std::span<const FilterRule> rules, std::string_view name, EntryType type) {
   const bool directory = type == EntryType::kDirectory;
   for (const FilterRule& rule : rules) {

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/units.h"
 #include "endpoints/grants.h"
+#include "engine/filter.h"
 #include "tasks/overlap.h"
 #include "tasks/real_paths.h"
 
@@ -169,14 +170,31 @@ class OwnState {
   Result<void> check(const RelPath& path, RealPaths::Last last) {
     if (!is_possible_) return {};
     const RelPath real = real_paths_.of(root_, path, last);
-    if (!state_.is_within(real) && !real.is_within(state_)) return {};
-    return make_error(Code::kInvalid,
-                      "'/{}' {} the state of Wherry itself, with the record of this very task; name"
-                      " what else is to be deleted",
-                      escape_bytes(path.text()), state_.is_within(real) ? "holds" : "belongs to");
+    if (state_.is_within(real)) return refused(path, "holds");
+    if (real.is_within(state_)) return refused(path, "belongs to");
+    return {};
+  }
+
+  // A glob in the last component.
+  Result<void> check_glob(const RelPath& path) {
+    if (!is_possible_) return {};
+    const RelPath directory = real_paths_.of(root_, path.parent(), RealPaths::Last::kFollowed);
+    if (directory.is_within(state_)) return refused(path, "reaches what belongs to");
+    if (!state_.is_within(directory)) return {};
+    const std::string below = state_.relative_to(directory).text();
+    const std::string_view name = std::string_view(below).substr(0, below.find('/'));
+    if (engine::delete_glob_reaches(path.name(), name)) return refused(path, "reaches what holds");
+    return {};
   }
 
  private:
+  static Error refused(const RelPath& path, std::string_view how) {
+    return make_error(Code::kInvalid,
+                      "'/{}' {} the state of Wherry itself, with the record of this very task; name"
+                      " what else is to be deleted",
+                      escape_bytes(path.text()), how);
+  }
+
   std::string root_;  // canonical
   RelPath state_;     // relative to the host's root
   bool is_possible_ = false;
@@ -228,11 +246,14 @@ Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoi
                       " name the directories to delete",
                       item.path.is_root() ? "/" : "~", endpoint.display_name);
   }
-  // One that is not connected is looked at by the task's run.
+  // Nothing to be seen of one that is not connected: it is not of this host.
   const auto storage = endpoints.open(endpoint);
   OwnState own(storage ? (*storage)->host_directory() : std::nullopt, own_state);
-  for (const engine::DeleteItem& item : request.items)
-    TRY(own.check(item.path, RealPaths::Last::kAsItIs));
+  for (const engine::DeleteItem& item : request.items) {
+    const bool is_glob =
+        request.options.interpret_globs && engine::is_delete_glob(item.path.name());
+    TRY(is_glob ? own.check_glob(item.path) : own.check(item.path, RealPaths::Last::kAsItIs));
+  }
   return {};
 }
 

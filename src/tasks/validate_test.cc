@@ -214,8 +214,10 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
   world_.options.own_state = home + "/ada/state";
   world_.restart();
   const EndpointId whole = on_host("home", home);
+  bool with_globs = false;
   const auto removal = [&](const std::string& path) {
     DeleteRequest request;
+    request.options.interpret_globs = with_globs;
     request.submission_id = new_uuid(world_.random);
     request.owner = "ada";
     request.endpoint = whole;
@@ -229,6 +231,11 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
     EXPECT_THAT(submitted.error().message, HasSubstr("the state of Wherry"));
   }
   for (const char* path : {"ada/data", "alias", "ada/state2"}) EXPECT_TRUE(removal(path)) << path;
+  with_globs = true;
+  for (const char* path :
+       {"a*", "ada/st?te", "alias/*", "ada/state/*", "ada/[s]tate", "ada/s\\tate"})
+    EXPECT_FALSE(removal(path)) << path;
+  for (const char* path : {"b*", "ada/d*", "ada/data/*"}) EXPECT_TRUE(removal(path)) << path;
   for (const char* target : {"ada", "alias"}) {
     TransferRequest mirror = with(whole, "other", whole, target);
     EXPECT_TRUE(world_.service->submit(mirror));

@@ -63,7 +63,8 @@ class BadInput(WherryTest):
         place.mkdir(parents=True)
         for path in (f"{place}/..", f"{place}/../", f"{place}/.", "..", "lab:/run42/.."):
             self.refuse(2, "rm", "-r", path, says="'.")
-        self.refuse(2, "rm", "-r", f"{self.scratch}/state", says="the state of Wherry")
+        for path in ("state", "state/wherry.db", "st*", "state/*"):
+            self.refuse(2, "rm", "-r", f"local:{self.scratch}/{path}", says="the state of Wherry")
         self.refuse(2, "delete", "-r", "local:/", "--batch", "-", stdin=f"{place}/..\n".encode(), says="line 1")
         self.refuse(2, "delete", "-r", "local:/", "--batch", "-", stdin=f"{self.scratch}\n".encode(), says="the state of Wherry")
         self.assertTrue(place.exists())
