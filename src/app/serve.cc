@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/random.h"
 #include "server/certificate.h"
 #include "server/tokens.h"
@@ -185,13 +186,16 @@ Result<std::string> service_url(const Options& settings, std::uint16_t port) {
 
 Posted::Posted(Wherry& wherry, const std::string& url)
     : file_(posted_file(wherry)), claims_(wherry.database(), system_clock()) {
-  auto claim = claims_.acquire(kPostedClaim, "");
+  // One on another host, which may be gone for good, says nothing of where this one is.
+  const auto taken = claims_.take_from_other_host(kPostedClaim, "");
+  auto claim = taken ? claims_.acquire(kPostedClaim, "") : taken.error();
   if (!claim) {
     log_warning("`wherry serve --print-env` does not tell of this service: {}",
                 claim.error().message);
     return;
   }
   claim_.emplace(*std::move(claim));
+  ::unlink(file_.c_str());  // of one that was killed
   const std::string text =
       fmt::format("URL={}\nCERTIFICATE={}\n", url, certificate_to_trust(wherry));
   // Only `wherry serve --print-env` misses it.
@@ -200,7 +204,9 @@ Posted::Posted(Wherry& wherry, const std::string& url)
 }
 
 Posted::~Posted() {
-  if (claim_) ::unlink(file_.c_str());
+  if (!claim_) return;
+  const auto holder = claims_.holder(kPostedClaim, "");
+  if (holder && *holder && (*holder)->process == this_process()) ::unlink(file_.c_str());
 }
 
 Result<std::unique_ptr<server::Server>> open_server(Wherry& wherry) {

@@ -19,7 +19,7 @@ namespace wherry::app {
 Result<std::string> service_url(const Options& settings, std::uint16_t port = 0);
 
 // Tells client_environment() in other processes where the service of a state directory runs, as
-// long as it lives: in serve/service.env. Of several services, the first.
+// long as it lives: in serve/service.env. Of several services on a host, the first.
 class Posted {
  public:
   Posted(Wherry& wherry, const std::string& url);

@@ -6,7 +6,9 @@ nulls, their trailing slashes. Each answer is checked for the members that these
 """
 
 import base64
+import contextlib
 import re
+import sqlite3
 import unittest
 import urllib.parse
 import uuid
@@ -396,6 +398,12 @@ class BoundsTest(unittest.TestCase):
 
 
 class TwoServicesOfOneState(unittest.TestCase):
+    def kill(self, service):
+        service.process.kill()
+        with self.assertRaises(AssertionError):
+            service.stop()
+        service.notify.close()
+
     def test_print_env_names_the_first_while_it_lives_and_none_that_was_killed(self):
         with system.Scratch() as scratch:
             first = served.Service(scratch)
@@ -404,14 +412,22 @@ class TwoServicesOfOneState(unittest.TestCase):
             self.assertEqual(second.env["WHERRY_SERVICE"], url)
             second.stop()
             self.assertIn(url, scratch.run("serve", "--print-env"))
-            first.process.kill()
-            with self.assertRaises(AssertionError):
-                first.stop()
-            first.notify.close()
+            self.kill(first)
             self.assertNotIn(url, scratch.run("serve", "--print-env"))
             third = served.Service(scratch)
             self.assertEqual(third.env["WHERRY_SERVICE"], third.url.rstrip("/"))
             third.stop()
+
+    def test_one_that_died_under_another_host_name_is_not_named(self):
+        with system.Scratch() as scratch:
+            self.kill(served.Service(scratch))
+            with contextlib.closing(sqlite3.connect(scratch.state / "wherry.db")) as database, database:
+                renamed = database.execute("update claim set host = 'elsewhere' where kind = 'service'")
+                self.assertEqual(renamed.rowcount, 1)
+            second = served.Service(scratch)
+            self.assertEqual(second.env["WHERRY_SERVICE"], second.url.rstrip("/"))
+            second.stop()
+            self.assertFalse((scratch.state / "serve" / "service.env").exists())
 
 
 if __name__ == "__main__":
