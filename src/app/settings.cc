@@ -16,7 +16,7 @@ constexpr std::int64_t kMiB = 1 << 20;
 
 const OptionDeclaration kDeclarations[] = {
     {.name = "log.file",
-     .kind = OptionKind::kText,
+     .kind = OptionKind::kPath,
      .default_text = "",
      .doc = "File that the log is appended to; empty means standard error."},
     {.name = "log.level",
@@ -37,16 +37,16 @@ const OptionDeclaration kDeclarations[] = {
      .minimum = 0,
      .maximum = 64},
     {.name = "serve.certificate",
-     .kind = OptionKind::kText,
+     .kind = OptionKind::kPath,
      .default_text = "",
      .doc = "File of the certificate of `wherry serve` with its chain (PEM); needs serve.key."},
     {.name = "serve.endpoint_directory",
-     .kind = OptionKind::kText,
+     .kind = OptionKind::kPath,
      .default_text = "",
      .doc = "Where clients of `wherry serve` may make endpoints of their own, each a new directory"
             " there; empty: they may not."},
     {.name = "serve.key",
-     .kind = OptionKind::kText,
+     .kind = OptionKind::kPath,
      .default_text = "",
      .doc = "File of the key of that certificate (PEM)."},
     {.name = "serve.listen",
@@ -79,7 +79,7 @@ const OptionDeclaration kDeclarations[] = {
      .minimum = 0,
      .maximum = 1'000'000},
     {.name = "serve.site_directory",
-     .kind = OptionKind::kText,
+     .kind = OptionKind::kPath,
      .default_text = "",
      .doc =
          "Below which clients of `wherry serve` may make sites of their own, and so have commands"

@@ -54,6 +54,7 @@ Result<std::int64_t> within_bounds(const OptionDeclaration& declaration, std::st
 Result<std::int64_t> parse_value(const OptionDeclaration& declaration, std::string_view text) {
   switch (declaration.kind) {
     case OptionKind::kText:
+    case OptionKind::kPath:
       return 0;
     case OptionKind::kInteger: {
       TRY_ASSIGN(const std::int64_t value, parse_integer(text));
@@ -246,7 +247,8 @@ const Options::Value& Options::find(std::string_view name, OptionKind kind) cons
   const auto found = values_.find(name);
   CHECK(found != values_.end());
   const OptionKind declared = found->second.declaration.kind;
-  CHECK(declared == kind || (kind == OptionKind::kText && declared == OptionKind::kChoice));
+  const bool is_text = declared == OptionKind::kPath || declared == OptionKind::kChoice;
+  CHECK(declared == kind || (kind == OptionKind::kText && is_text));
   return found->second;
 }
 
@@ -299,13 +301,15 @@ void Options::show_section(const YamlNode& node, const std::string& name,
     if (!text.empty()) text += "; ";
     text += element.text;
   }
-  shown.push_back({name, text, origin_of(node), ""});
+  shown.push_back({name, OptionKind::kText, text, origin_of(node), ""});
 }
 
 std::vector<Options::Shown> Options::all() const {
   std::vector<Shown> shown;
-  for (const auto& [name, value] : values_)
-    shown.push_back({name, value.text, value.origin, std::string(value.declaration.doc)});
+  for (const auto& [name, value] : values_) {
+    const OptionDeclaration& declared = value.declaration;
+    shown.push_back({name, declared.kind, value.text, value.origin, std::string(declared.doc)});
+  }
   for (const auto& [name, node] : sections_) show_section(node, name, shown);
   return shown;
 }

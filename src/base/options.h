@@ -22,6 +22,7 @@ namespace wherry {
 
 enum class OptionKind {
   kText,
+  kPath,  // of a file or directory of this machine; read by text()
   kInteger,
   kBytes,     // "64MiB", "750GB", "4096"
   kDuration,  // "10s", "15m", "1.5h", "2d"; "0" is zero
@@ -62,7 +63,8 @@ class Options {
   static Result<Options> load(std::span<const OptionDeclaration> declarations,
                               const Sources& sources);
 
-  // `name` must be declared with the fitting kind (CHECKed). text() also serves kChoice.
+  // `name` must be declared with the fitting kind (CHECKed). text() also serves kPath and
+  // kChoice.
   const std::string& text(std::string_view name) const;
   std::int64_t integer(std::string_view name) const;
   ByteCount bytes(std::string_view name) const;
@@ -77,6 +79,7 @@ class Options {
 
   struct Shown {
     std::string name;
+    OptionKind kind = OptionKind::kText;
     std::string value;
     std::string origin;  // "default", "file /home/x/.config/wherry/settings.yml, line 3",
                          // "WHERRY_...", "command line"

@@ -7,8 +7,17 @@
 
 #include "base/options.h"
 #include "base/shell.h"
+#include "cli/location.h"
 
 namespace wherry::cli {
+namespace {
+
+// What is started later has another working directory.
+std::string in_any_directory(const std::string& path) {
+  return path.empty() ? path : absolute_local_path(path).value_or(path);
+}
+
+}  // namespace
 
 Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std::string> words) {
   char program[PATH_MAX];
@@ -19,14 +28,15 @@ Invocation invocation_of(Context& context, app::Wherry& wherry, std::vector<std:
   invocation.words = std::move(words);
   invocation.environment.emplace_back("WHERRY_STATE_DIR", wherry.directory());
   if (const auto settings = context.environment()("WHERRY_SETTINGS"))
-    invocation.environment.emplace_back("WHERRY_SETTINGS", *settings);
+    invocation.environment.emplace_back("WHERRY_SETTINGS", in_any_directory(*settings));
   for (const Options::Shown& shown : wherry.settings().all()) {
     const std::string variable = variable_of(shown.name);
     const auto flag = context.overrides().find(shown.name);
     const auto value = flag != context.overrides().end() ? std::optional(flag->second)
                                                          : context.environment()(variable);
-    if (value && variable != "WHERRY_STATE_DIR")
-      invocation.environment.emplace_back(variable, *value);
+    if (!value || variable == "WHERRY_STATE_DIR") continue;
+    const bool is_path = shown.kind == OptionKind::kPath;
+    invocation.environment.emplace_back(variable, is_path ? in_any_directory(*value) : *value);
   }
   return invocation;
 }

@@ -13,13 +13,15 @@ bool is_plain(std::string_view word) {
   return !word.empty() && word.find_first_not_of(kPlain) == word.npos;
 }
 
-// For systemd: '%' begins a specifier, '$' a variable, and bytes in quotes may be escaped.
-std::string systemd_word(std::string_view word) {
+// For systemd: '%' begins a specifier, in a command '$' a variable, and bytes in quotes may be
+// escaped (systemd.syntax(7), systemd.exec(5)).
+enum class UnitLine { kCommand, kEnvironment };
+std::string systemd_word(std::string_view word, UnitLine line) {
   if (is_plain(word)) return std::string(word);
   std::string text = "\"";
   for (const char c : word) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '%' || c == '$') {
+    if (c == '%' || (c == '$' && line == UnitLine::kCommand)) {
       text += std::string(2, c);
     } else if (c == '"' || c == '\\') {
       text += '\\';
@@ -52,11 +54,12 @@ std::string cron_word(std::string_view word) {
 }  // namespace
 
 std::string systemd_unit(const SystemdUnit& unit, const Invocation& invocation) {
-  std::string command = systemd_word(invocation.program);
-  for (const std::string& word : invocation.words) command += " " + systemd_word(word);
+  std::string command = systemd_word(invocation.program, UnitLine::kCommand);
+  for (const std::string& word : invocation.words)
+    command += " " + systemd_word(word, UnitLine::kCommand);
   std::string environment;
   for (const auto& [name, value] : invocation.environment)
-    environment += "Environment=" + systemd_word(name + "=" + value) + "\n";
+    environment += "Environment=" + systemd_word(name + "=" + value, UnitLine::kEnvironment) + "\n";
   return fmt::format(
       "# Save as ~/.config/systemd/user/{0}.service, then:\n"
       "#   systemctl --user enable --now {0}\n"

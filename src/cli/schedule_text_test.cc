@@ -14,9 +14,9 @@ TEST(SystemdUnit, StartsTheProgramAndQuotesWhatNeedsIt) {
   const std::string unit =
       systemd_unit({"wherry-sync", "d", "exec"}, {"/usr/bin/wherry",
                                                   {"sync", "watch", "a b", "100%$x\""},
-                                                  {{"WHERRY_STATE_DIR", "/var/lib/my wherry"}}});
+                                                  {{"WHERRY_STATE_DIR", "/var/lib/my $1 5%"}}});
   EXPECT_THAT(unit, HasSubstr("ExecStart=/usr/bin/wherry sync watch \"a b\" \"100%%$$x\\\"\"\n"));
-  EXPECT_THAT(unit, HasSubstr("Environment=\"WHERRY_STATE_DIR=/var/lib/my wherry\"\n"));
+  EXPECT_THAT(unit, HasSubstr("Environment=\"WHERRY_STATE_DIR=/var/lib/my $1 5%%\"\n"));
 }
 
 TEST(CrontabLine, QuotesForTheShellAndForCron) {

@@ -62,6 +62,11 @@ class Syncs(WherryTest):
         line = self.wherry("sync", "run", "frames", "--print-cron", "--set", "transfer.workers=3")
         self.assertIn(" WHERRY_TRANSFER_WORKERS=3 ", line)
         self.assertIn("/wherry sync watch\n", self.wherry("sync", "watch", "--print-systemd"))
+        (self.work / "own.yml").write_text("")
+        self.environment["WHERRY_SETTINGS"] = "own.yml"
+        unit = self.wherry("sync", "watch", "--print-systemd", "--set", "log.file=wherry.log")
+        self.assertIn(f"WHERRY_SETTINGS={self.work}/own.yml\n", unit)
+        self.assertIn(f"WHERRY_LOG_FILE={self.work}/wherry.log\n", unit)
         self.add("--cron", "5 4 * * 1", name="weekly")
         self.assertTrue(self.wherry("sync", "run", "weekly", "--print-cron").startswith("5 4 * * 1 "))
 
