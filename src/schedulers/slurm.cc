@@ -115,14 +115,30 @@ bool asks_for_parts(const BatchScript& script, std::string_view submit_arguments
   return false;
 }
 
-// The script with the site's own options, which are stronger than what the command line leaves out.
-std::string with_arguments(std::string_view script, std::string_view submit_arguments) {
-  std::string lines;
+// The site's own options, a line each.
+std::vector<std::string_view> option_lines(std::string_view submit_arguments) {
+  std::vector<std::string_view> lines;
   for (const std::string_view line : split(submit_arguments, '\n')) {
     std::string_view option = without_blanks(line);
     if (option.starts_with("#SBATCH")) option = without_blanks(option.substr(7));
-    if (!option.empty()) lines += fmt::format("#SBATCH {}\n", option);
+    if (!option.empty()) lines.push_back(option);
   }
+  return lines;
+}
+
+// Also abbreviated, as sbatch takes it.
+bool asks_for_array(std::string_view word) {
+  if (word.starts_with("-a")) return true;
+  if (!word.starts_with("--a")) return false;
+  const std::string_view name = word.substr(2, std::min(word.find('='), word.size()) - 2);
+  return std::string_view("array").starts_with(name);
+}
+
+// The script with the site's own options, which are stronger than what the command line leaves out.
+std::string with_arguments(std::string_view script, std::string_view submit_arguments) {
+  std::string lines;
+  for (const std::string_view option : option_lines(submit_arguments))
+    lines += fmt::format("#SBATCH {}\n", option);
   // Behind the first line, which names the interpreter.
   const std::size_t first = std::min(script.find('\n'), script.size() - 1) + 1;
   return fmt::format("{}{}{}", script.substr(0, first), lines, script.substr(first));
@@ -180,9 +196,9 @@ class Slurm : public Scheduler {
  private:
   Result<std::vector<std::string>> submission(const BatchScript& script) const {
     // The words of the command are stronger than lines of the script, but for what they do not say.
-    for (const std::string_view line : split(options_.submit_arguments, '\n')) {
-      if (line.starts_with("--array") || line.starts_with("-a"))
-        TRY(check_slurm_option("array"), "submit_arguments");
+    for (const std::string_view line : option_lines(options_.submit_arguments)) {
+      for (const std::string_view word : split(line, ' '))
+        if (asks_for_array(word)) TRY(check_slurm_option("array"), "submit_arguments");
     }
     std::vector<std::string> words = {"sbatch", "--parsable",
                                       // One allocation is one run: Wherry itself repeats.

@@ -125,8 +125,11 @@ TEST_F(SlurmTest, WhatWherryKnowsItsAllocationsByIsNotLeftToOptions) {
 
 TEST_F(SlurmTest, ArraysAreRefusedAmongTheLinesOfOptionsToo) {
   install("sbatch", "echo 1");
-  EXPECT_EQ(slurm("--gres=gpu:1\n--array=1-2\n")->submit(plain()).error().code, Code::kInvalid);
+  for (const char* arguments : {"--gres=gpu:1\n--array=1-2\n", "#SBATCH --array=0-3", "  -a 1-2",
+                                "--qos=x --arr=0-3", "-a1"})
+    EXPECT_EQ(slurm(arguments)->submit(plain()).error().code, Code::kInvalid) << arguments;
   EXPECT_EQ(words_of("sbatch"), "");
+  EXPECT_TRUE(slurm("-A lab --account=lab\n--acctg-freq=30")->submit(plain()));
 }
 
 TEST_F(SlurmTest, AControllerThatIsAwayIsTriedLater) {
