@@ -31,17 +31,23 @@ std::string difference(const tasks::FileInfo& file, const Copied& copied) {
   return "";
 }
 
+Result<void> unless_stopped(const std::stop_token& stop) {
+  if (stop.stop_requested()) return make_error(Code::kCancelled, "the proof was stopped");
+  return {};
+}
+
 }  // namespace
 
 // What one task has copied, as far as it has told.
 class Proofs::Copies {
  public:
   // Asks for what is new.
-  Result<void> read(tasks::TransferService& service, const tasks::TaskId& id) {
+  Result<void> read(tasks::TransferService& service, const tasks::TaskId& id,
+                    const std::stop_token& stop) {
     const std::lock_guard lock(mutex_);
     if (is_complete_) return {};
     TRY_ASSIGN(task_, service.task(id));
-    if (proves_anything()) TRY(read_rows(service, id));
+    if (proves_anything()) TRY(read_rows(service, id, stop));
     is_complete_ = tasks::is_final(task_.state);
     return {};
   }
@@ -65,9 +71,10 @@ class Proofs::Copies {
            task_.transfer_options.verify == engine::Verify::kChecksum;
   }
 
-  Result<void> read_rows(tasks::TransferService& service, const tasks::TaskId& id)
-      REQUIRES_LOCK(mutex_) {
+  Result<void> read_rows(tasks::TransferService& service, const tasks::TaskId& id,
+                         const std::stop_token& stop) REQUIRES_LOCK(mutex_) {
     while (true) {
+      TRY(unless_stopped(stop));
       TRY_ASSIGN(const auto page, service.successful_transfers(id, last_page_));
       for (const tasks::SuccessfulTransfer& row : page.rows) {
         TRY_ASSIGN(const RelPath source, RelPath::parse(row.source_path));
@@ -89,8 +96,11 @@ class Proofs::Copies {
 class Proofs::Check {
  public:
   Check(tasks::TransferService& service, endpoints::EndpointId endpoint,
-        std::vector<std::shared_ptr<Copies>> copies)
-      : service_(service), endpoint_(std::move(endpoint)), copies_(std::move(copies)) {}
+        std::vector<std::shared_ptr<Copies>> copies, std::stop_token stop)
+      : service_(service),
+        endpoint_(std::move(endpoint)),
+        copies_(std::move(copies)),
+        stop_(std::move(stop)) {}
 
   Result<void> check(const RelPath& place) const {
     const auto top = service_.stat(endpoint_, place);
@@ -100,6 +110,7 @@ class Proofs::Check {
       return check_file(place, *top);
     std::vector<RelPath> open = {place};
     while (!open.empty()) {
+      TRY(unless_stopped(stop_));
       const RelPath directory = std::move(open.back());
       open.pop_back();
       TRY_ASSIGN(const auto entries, service_.list(endpoint_, directory));
@@ -132,21 +143,26 @@ class Proofs::Check {
   tasks::TransferService& service_;
   const endpoints::EndpointId endpoint_;
   const std::vector<std::shared_ptr<Copies>> copies_;
+  const std::stop_token stop_;
 };
 
 Proofs::Proofs(tasks::TransferService& service) : service_(service) {}
 Proofs::~Proofs() = default;
 
-Result<void> Proofs::check(const ProofOf& place, std::span<const tasks::TaskId> transfers) {
-  TRY_ASSIGN(const endpoints::Endpoint endpoint, service_.endpoint(place.endpoint));
+Result<void> Proofs::check(const ProofOf& place, std::span<const tasks::TaskId> transfers,
+                           std::stop_token stop) {
+  TRY(unless_stopped(stop));
+  const auto bounded = service_.until(stop);
+  tasks::TransferService& service = bounded ? *bounded : service_;
+  TRY_ASSIGN(const endpoints::Endpoint endpoint, service.endpoint(place.endpoint));
   TRY_ASSIGN(const RelPath path, read_removable_path(place.path, endpoint));
   std::vector<std::shared_ptr<Copies>> copies;
   for (const tasks::TaskId& id : transfers) {
     copies.push_back(copies_of(id));
-    TRY(copies.back()->read(service_, id), "task {}", id);
+    TRY(copies.back()->read(service, id, stop), "task {}", id);
   }
   make_room();
-  return Check(service_, endpoint.id, std::move(copies)).check(path);
+  return Check(service, endpoint.id, std::move(copies), std::move(stop)).check(path);
 }
 
 std::shared_ptr<Proofs::Copies> Proofs::copies_of(const tasks::TaskId& id) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -28,8 +29,9 @@ class Proofs {
 
   // Success if every file there has been copied by one of these transfer tasks, verified by
   // checksum, and was not changed since. kConflict names the first one that was not; nothing there
-  // is success: the deletion will say so. Looks at each file once.
-  Result<void> check(const ProofOf& place, std::span<const tasks::TaskId> transfers);
+  // is success: the deletion will say so. Looks at each file once. kCancelled soon after a stop.
+  Result<void> check(const ProofOf& place, std::span<const tasks::TaskId> transfers,
+                     std::stop_token stop = {});
 
  private:
   class Copies;

@@ -31,6 +31,7 @@ class CountingService : public tasks::DistantService {
   Result<tasks::Page<tasks::SuccessfulTransfer>> successful_transfers(
       const tasks::TaskId& id, std::uint64_t marker) override {
     ++pages;
+    if (on_page) on_page();
     TRY_ASSIGN(auto page, DistantService::successful_transfers(id, marker));
     if (rows_told) page.rows.resize(std::min(page.rows.size(), *rows_told));
     return page;
@@ -38,6 +39,7 @@ class CountingService : public tasks::DistantService {
 
   std::optional<std::size_t> rows_told;
   int pages = 0;
+  std::function<void()> on_page;
 };
 
 class ProofsTest : public testing::Test {
@@ -73,6 +75,15 @@ TEST_F(ProofsTest, WhatATaskHasCopiedIsAskedForOnceForAllItsFiles) {
   const auto changed = check(0);
   ASSERT_FALSE(changed);
   EXPECT_THAT(changed.error().message, HasSubstr("'/f0' has 15 bytes, and had 9"));
+}
+
+TEST_F(ProofsTest, AStopEndsOneThatHasMuchToLookAt) {
+  world_.write("scratch", "d/much", "x");
+  std::stop_source stop;
+  service_.on_page = [&] { stop.request_stop(); };
+  const auto stopped = proofs_.check({"scratch", "/d"}, transfers_, stop.get_token());
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::kCancelled);
 }
 
 TEST_F(ProofsTest, OfATaskThatGoesOnWhatIsNewIsAskedForAgain) {

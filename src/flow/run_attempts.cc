@@ -88,8 +88,9 @@ void FlowRun::Work::prove(std::size_t at, const RemovalRequest& request) {
                     transfers = transfers_before(table_->task_of(at))] {
     // A service that is away is waited for, as transfers wait for it.
     const std::stop_token stop = stop_proving_.get_token();
-    for (int tries = 1; !stop.stop_requested(); ++tries) {
-      auto proof = proofs_.check(place, transfers);
+    for (int tries = 1;; ++tries) {
+      auto proof = proofs_.check(place, transfers, stop);
+      if (stop.stop_requested()) return;
       if (proof || proof.error().retry != Retry::kLater)
         return inbox_->put({at, attempt, std::move(proof)});
       parts_.clock.sleep(growing_pause(kFirstProofPause, tries, kLongestProofPause), stop);
