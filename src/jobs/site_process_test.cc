@@ -106,14 +106,14 @@ TEST_F(RunSiteTest, AJobGoesFromItsInputToItsResult) {
     EXPECT_EQ(read("far", fmt::format("out/{}", i)), fmt::format("{};{};", i, i));
   wait_until([&] { return stores_->sites.get(site_.id)->last_progress.has_value(); });
   EXPECT_EQ(stores_->sites.get(site_.id)->alert, "");
-  // Of the moment at which its task ended, a job knows within a second.
+  // That its task ended a job knows sooner than by the looks of every service_period, of 5 s.
   EventFilter filter;
   filter.to = "STAGED_IN";
   const auto staged = stores_->jobs.events(filter).value();
   ASSERT_EQ(staged.rows.size(), 5u);
   for (const JobEvent& event : staged.rows) {
     const auto task = live_->task(item_of(event.job, "data").task_id).value();
-    EXPECT_LT(event.time - task.completed.value(), 1500ms);
+    EXPECT_LT(event.time - task.completed.value(), 4s);
   }
 }
 
@@ -122,10 +122,11 @@ TEST_F(RunSiteTest, APartThatFailsIsStartedAgainAndTheSiteSaysSo) {
   create_with_inputs(1);
   failing_services_ = 2;
   run(stop_.get_token());
+  Site troubled;
   wait_until([&] {
-    return stores_->sites.get(site_.id)->alert.find("service 'local' is away") != std::string::npos;
+    troubled = stores_->sites.get(site_.id).value();
+    return troubled.alert.find("service 'local' is away") != std::string::npos;
   });
-  const Site troubled = stores_->sites.get(site_.id).value();
   EXPECT_TRUE(troubled.last_refresh);
   EXPECT_FALSE(troubled.last_progress) << "it lives, and nothing goes on";
   wait_until([&] { return states()[JobState::kReady] == 0; });

@@ -169,7 +169,7 @@ TEST(HttpServer, ClosesAnIdleConnectionWithoutAWord) {
 
 TEST(HttpServer, ClosesAConnectionThatIsIdleAfterAnAnswer) {
   HttpServer::Options options;
-  options.limits.idle_time = seconds(1);  // in which the client must come to send its request
+  options.limits.idle_time = seconds(3);  // in which the client must come to send its request
   const auto server = start(echo, options);
   TestClient client(server->port());
   client.send(kGet);

@@ -29,8 +29,8 @@ def test_c1_true_is_never_the_answer_of_a_task_that_did_not_succeed(laptop, scra
 
 
 def test_c2_a_time_out_says_what_became_of_the_task_and_may_end_it(slow, scratch, client):
-    left = transfer_task("slow", "hpc-scratch", "big", "one", timeout=0.3)
-    ended = transfer_task("slow", "hpc-scratch", "big", "two", timeout=0.3, cancel_on_timeout=True, alone=True)
+    left = transfer_task("slow", "hpc-scratch", "big", "one", timeout=3)
+    ended = transfer_task("slow", "hpc-scratch", "big", "two", timeout=3, cancel_on_timeout=True, alone=True)
     assert left.result(60) is False and ended.result(60) is False
     assert left.error.timed_out and ended.error.timed_out
     assert str(left.error) != str(ended.error)

@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_result_is_told_by_the_future(laptop, scratch):
 
 
 def test_time_outs_are_false_and_the_task_goes_on(slow, scratch, client):
-    task = transfer_task("slow", "hpc-scratch", "big", "big", timeout=0.5)
+    task = transfer_task("slow", "hpc-scratch", "big", "big", timeout=3)
     assert task.result(60) is False
     assert task.error.timed_out and task.error.task_id == task.task_id
     assert client.task(task.task_id).status == "ACTIVE"
@@ -106,7 +106,7 @@ def test_time_outs_are_false_and_the_task_goes_on(slow, scratch, client):
 
 
 def test_time_outs_may_end_the_task(slow, scratch, client):
-    task = transfer_task("slow", "hpc-scratch", "big", "big", timeout=0.5, cancel_on_timeout=True, strict=True)
+    task = transfer_task("slow", "hpc-scratch", "big", "big", timeout=3, cancel_on_timeout=True, strict=True)
     with pytest.raises(wherry.TransferError) as raised:
         task.result(60)
     assert raised.value.timed_out

@@ -89,11 +89,11 @@ class Below(SiteElsewhere):
         tasks = self.served_tasks()
         self.assertGreaterEqual(len(tasks), 2 * JOBS // ITEMS_OF_A_TASK)
         self.assertEqual({task["status"] for task in tasks}, {"SUCCEEDED"})
-        # A task that ends makes room for the next within its second.
+        # Times are of whole seconds: a task that ends makes room for the next within its second.
         for task in tasks:
             beside = [one for one in tasks
-                      if one["request_time"] <= task["request_time"] < one["completion_time"] and one is not task]
-            self.assertLessEqual(len(beside), 2, [(one["request_time"], one["completion_time"]) for one in beside])
+                      if one["request_time"] <= task["request_time"] < one["completion_time"]]
+            self.assertLessEqual(len(beside), 3, [(one["request_time"], one["completion_time"]) for one in beside])
 
 
 class Above(SiteElsewhere):

@@ -2,6 +2,7 @@
 """What system tests share: the binary with a state directory of its own, and trees to compare."""
 
 import atexit
+import contextlib
 import json
 import os
 import pathlib
@@ -44,7 +45,10 @@ class Scratch:
         return self
 
     def __exit__(self, *_):
-        shutil.rmtree(self.root)
+        # A process that ends may take files of the database away at the same moment.
+        for _ in range(10):
+            with contextlib.suppress(FileNotFoundError):
+                return shutil.rmtree(self.root)
 
     def start(self, *words) -> subprocess.Popen:
         return subprocess.Popen([BINARY, *map(str, words)], env=self.env, stdin=subprocess.DEVNULL,

@@ -70,10 +70,10 @@ describe('tasks', () => {
   };
   const cancel = (id) => transfer.task.cancel(id, { headers });
   // A task that takes half a minute, unless somebody ends it.
-  const endless = async (more = {}) => {
+  const endless = async (more = () => ({})) => {
     places = await world.Places.make(person, '--bandwidth', '512KiB');
     places.write('file', Buffer.alloc(16 << 20, 'x'));
-    return (await places.submit(FILE, more)).task_id;
+    return (await places.submit(FILE, more())).task_id;
   };
 
   test('a task that has ended has every member of the contract', async () => {
@@ -150,7 +150,7 @@ describe('tasks', () => {
   });
 
   test('a deadline ends a task', async () => {
-    const task_id = await endless({ deadline: new Date(Date.now() + 2500).toISOString() });
+    const task_id = await endless(() => ({ deadline: new Date(Date.now() + 2500).toISOString() }));
     const task = await places.ended(task_id);
     assert.equal(task.status, 'FAILED');
     assert.equal(typeof task.fatal_error.code, 'string');
