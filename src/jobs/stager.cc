@@ -237,8 +237,6 @@ Result<void> Stager::State::send(StageTask& stage) {
   if (stage.request.empty()) {
     TRY_ASSIGN(const bool is_ready, prepare(stage));
     if (!is_ready) return {};
-  } else if (!is_mounted(stage)) {
-    return {};
   }
   auto request = decode_stage_request(stage.request);
   if (!request) {
@@ -301,25 +299,19 @@ Result<std::optional<BuiltRequest>> Stager::State::build(const StageTask& stage,
     trouble.add(alias, there.error().message);
     return none;
   }
-  if (!is_mounted(stage)) return none;
+  // What is not mounted is not filled below its mount point.
+  if (!place->base.is_root()) {
+    if (const auto base = service().stat(*there, place->base); !base) {
+      trouble.add(alias, fmt::format("its directory is not there now: {}", base.error().message));
+      return none;
+    }
+  }
   auto built = build_request(site, settings.transfers, *place, {*at_site, *there}, carried);
   if (!built) {
     trouble.add(alias, built.error().message);
     return none;
   }
   return std::optional(std::move(*built));
-}
-
-// What is not mounted is not filled below its mount point; trouble says so.
-bool Stager::State::is_mounted(const StageTask& stage) {
-  const std::string& alias = stage.key.location_alias;
-  const Location* place = location(alias);
-  if (place == nullptr || place->base.is_root()) return true;
-  const auto there = endpoint(place->endpoint);
-  const auto base = there ? service().stat(*there, place->base) : there.error();
-  if (!base)
-    trouble.add(alias, fmt::format("its directory is not there now: {}", base.error().message));
-  return base.has_value();
 }
 
 Result<tasks::Submitted> Stager::State::submit(const StageTask& stage,

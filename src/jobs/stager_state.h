@@ -56,7 +56,6 @@ struct Stager::State {
   Result<bool> prepare(StageTask& stage);
   Result<std::optional<BuiltRequest>> build(const StageTask& stage,
                                             const std::vector<StageItem>& carried);
-  bool is_mounted(const StageTask& stage);
   Result<tasks::Submitted> submit(const StageTask& stage, const StageRequest& request);
   Result<void> not_submitted(const StageTask& stage, const Error& error);
   Result<void> send_new(const std::vector<StageTask>& open);

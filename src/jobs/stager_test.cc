@@ -590,39 +590,6 @@ TEST_F(StagerTroubleTest, AnUnmountedDirectoryIsWaitedForAndNotFilledBelowItsMou
   EXPECT_TRUE(fs::exists(share + "/results/r"));
 }
 
-TEST_F(StagerTroubleTest, WhatIsRecordedIsNotSentToADirectoryThatIsUnmountedSince) {
-  const std::string share = scratch_.file("share");
-  fs::create_directory(share);
-  Location& location = settings_.transfers.transfer_locations["far"];
-  location.endpoint = "local";
-  location.base = RelPath::parse(share).value();
-  fault_ = [](std::string_view point) -> Result<void> {
-    return point == "recorded" ? make_error(Code::kUnavailable, "crash") : Result<void>();
-  };
-  start_stager();
-  app("keeps", {{"result", out("r")}});
-  const JobId job = create({new_job("keeps", "a", {{"result", {"far", "/results/r"}}})}).front();
-  process();
-  EXPECT_TRUE(stager_->step({}));
-  write("site", "a/r", "done");
-  process();
-  run_jobs(1);
-  process();
-  process();
-  EXPECT_FALSE(stager_->step({}));
-  fault_ = nullptr;
-  fs::remove(share);
-  start_stager();
-  ASSERT_EQ(step().alerts.size(), 1u);
-  service_->run_tasks();
-  EXPECT_FALSE(fs::exists(share));
-  EXPECT_EQ(item_of(job, "result").state, ItemState::kPending);
-  fs::create_directory(share);
-  pass(1min);
-  settle();
-  EXPECT_TRUE(fs::exists(share + "/results/r"));
-}
-
 // B4: an item in error stayed so for ever, and its job with it.
 TEST_F(StagerTroubleTest, AnItemInErrorIsHeldForAPersonIfTheSettingsSaySo) {
   settings_.transfers.on_error = OnError::kHold;
