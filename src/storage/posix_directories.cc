@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 
 namespace wherry::storage {
 namespace {
@@ -88,6 +87,16 @@ std::shared_ptr<FileSystem> PosixDirectories::file_system_of(const OpenDirectory
 void PosixDirectories::forget_unused() {
   std::erase_if(directories_, [](const auto& entry) { return entry.second.expired(); });
   forget_at_ = std::max<std::size_t>(256, 2 * directories_.size());
+}
+
+bool PosixDirectories::take(const Name& name) {
+  const std::lock_guard lock(mutex_);
+  return taken_.insert(name).second;
+}
+
+void PosixDirectories::give_back(const Name& name) {
+  const std::lock_guard lock(mutex_);
+  taken_.erase(name);
 }
 
 Result<void> PosixDirectories::check_still_there(const OpenDirectory& directory) {

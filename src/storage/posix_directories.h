@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -60,6 +61,16 @@ class PosixDirectories {
   // Whether so many are held that one should be given back and acquired again later: a process may
   // have only so many descriptors, and a thousand files may wait in as many directories.
   bool crowded() const { return live_ > limit_; }
+  // The sole right to that name of a temporary there, given back by give_back(): two paths may name
+  // one directory. Whether it was free.
+  struct Name {
+    dev_t device = 0;
+    ino_t inode = 0;  // of the directory
+    std::string name;
+    friend auto operator<=>(const Name&, const Name&) = default;
+  };
+  bool take(const Name& name);
+  void give_back(const Name& name);
   // kConflict if the path names another directory by now: what was written went elsewhere. Others
   // that acquire it get the new one.
   Result<void> check_still_there(const OpenDirectory& directory);
@@ -76,6 +87,7 @@ class PosixDirectories {
   std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<OpenDirectory>> directories_ GUARDED_BY(mutex_);
   std::map<dev_t, std::weak_ptr<FileSystem>> file_systems_ GUARDED_BY(mutex_);
+  std::set<Name> taken_ GUARDED_BY(mutex_);
   std::size_t forget_at_ GUARDED_BY(mutex_) = 256;
 };
 

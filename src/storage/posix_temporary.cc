@@ -45,8 +45,16 @@ PosixTemporary::PosixTemporary(PosixDirectories& directories, const CreateTempor
 
 PosixTemporary::~PosixTemporary() {
   if (state_ == State::kCommitted || state_ == State::kKept) return;
-  if (state_ == State::kWriting && !fd_) return;  // it was never made
-  if (const auto at = directory()) ::unlinkat((*at)->fd.get(), name_.c_str(), 0);
+  // Unless it was never made.
+  if (state_ != State::kWriting || fd_) {
+    if (const auto at = directory()) ::unlinkat((*at)->fd.get(), name_.c_str(), 0);
+  }
+  give_name_back();
+}
+
+void PosixTemporary::give_name_back() {
+  if (taken_) directories_.give_back(*taken_);
+  taken_.reset();
 }
 
 Result<std::shared_ptr<OpenDirectory>> PosixTemporary::directory() {
@@ -55,6 +63,13 @@ Result<std::shared_ptr<OpenDirectory>> PosixTemporary::directory() {
 }
 
 Result<void> PosixTemporary::open(const CreateTemporary& request) {
+  PosixDirectories::Name name{directory_->device, directory_->inode, name_};
+  if (!directories_.take(name)) {
+    return Error{Code::kConflict, Retry::kLater,
+                 fmt::format("'{}' is being written just now, perhaps by another path to it",
+                             escape_bytes(target_.text()))};
+  }
+  taken_ = std::move(name);
   const bool resumed = request.existing == CreateTemporary::Existing::kResume && open_existing();
   if (!resumed) TRY(open_new());
   return {};
@@ -181,6 +196,7 @@ void PosixTemporary::keep() {
   CHECK(state_ != State::kCommitted);
   fd_.reset();
   state_ = State::kKept;
+  give_name_back();
 }
 
 Result<void> PosixTemporary::check_not_lost() const {
@@ -209,6 +225,7 @@ Result<void> PosixTemporary::commit() {
     return path_error(errno, "commit", target_);
   }
   state_ = State::kCommitted;
+  give_name_back();
   if (end_ >= kLargePiece && end_ <= kCachedWhole) forget_pages(at->fd.get());
   directory_.reset();
   return {};

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "storage/posix_directories.h"
@@ -44,6 +45,7 @@ class PosixTemporary : public TemporaryFile {
   PosixTemporary(PosixDirectories& directories, const CreateTemporary& request,
                  std::shared_ptr<OpenDirectory> directory);
   Result<void> open(const CreateTemporary& request);
+  void give_name_back();
   bool open_existing();
   Result<void> open_new();
   // `how`: flags of sync_file_range.
@@ -56,6 +58,7 @@ class PosixTemporary : public TemporaryFile {
   PosixDirectories& directories_;
   const RelPath target_;
   const std::string name_;
+  std::optional<PosixDirectories::Name> taken_;  // while this is the one that has the name
   const std::uint32_t wanted_mode_;
   std::uint32_t mode_ = 0;  // that the file has now
   std::shared_ptr<OpenDirectory> directory_;

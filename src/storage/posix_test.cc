@@ -62,6 +62,23 @@ class Posix : public testing::Test {
 
 // --- opening ---
 
+TEST_F(Posix, TwoPathsToOneFileHaveOneTemporaryOneAfterTheOther) {
+  storage_->make_directory(path_of("v1"), 0755).value();
+  storage_->make_symlink(path_of("current"), "v1", Replace::kNo).value();
+  auto first = finished("current/f", "first");
+  const auto second = create("v1/f");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().retry, Retry::kLater);
+  storage_->commit(*first).value();
+  EXPECT_EQ(get_file(*storage_, "v1/f"), "first");
+  storage_->commit(*finished("v1/f", "second")).value();
+  EXPECT_EQ(get_file(*storage_, "current/f"), "second");
+  first = finished("current/f", "third");
+  EXPECT_FALSE(create("v1/f"));
+  first.reset();
+  EXPECT_TRUE(create("v1/f"));
+}
+
 TEST_F(Posix, OpensOnlyDirectories) {
   EXPECT_EQ(open_posix(scratch_.file("none")).error().code, Code::kNotFound);
   EXPECT_EQ(open_posix(scratch_.file("outside/secret")).error().code, Code::kInvalid);
