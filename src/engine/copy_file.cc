@@ -192,13 +192,14 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
   Hashes hashes(operation.checksum);
   if (verifies) hashes.begin_part();
   ByteCount verified = 0;
-  ByteCount resumed = file.existing_size();  // below, the temporary may hold the bytes already
+  const ByteCount existing = file.existing_size();  // below, the temporary holds older bytes
+  ByteCount resumed = existing;                     // below, they may be the right ones
   ByteCount offset = 0;
   ByteCount data_end = sparse ? 0 : size;  // below, `offset` is known to be in data
   while (offset < size) {
     if (environment_.interrupted()) return stopped_error();
     // Holes are skipped only beyond an earlier run's bytes, which may be other than zero.
-    if (offset >= data_end && offset >= resumed) {
+    if (offset >= data_end && offset >= existing) {
       side_ = Side::kSource;
       TRY_ASSIGN(const auto extent, source.next_data(offset));
       const ByteCount start = extent ? std::min(extent->offset, size) : size;
@@ -208,7 +209,7 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
       data_end = extent ? std::min(extent->offset + extent->length, size) : size;
       continue;
     }
-    const ByteCount end = offset >= data_end ? std::min(resumed, size) : data_end;
+    const ByteCount end = offset >= data_end ? std::min(existing, size) : data_end;
     const std::size_t want =
         static_cast<std::size_t>(std::min<ByteCount>(end - offset, kBufferBytes));
     side_ = Side::kSource;

@@ -298,10 +298,15 @@ TEST_F(Resume, HolesOfTheSourceBecomeZerosOverALeftover) {
   const auto target = open_posix(to.path()).value();
   std::ofstream(from.file("f")).close();
   std::filesystem::resize_file(from.file("f"), 8 * kMiB);
-  put_file(*target, temporary(), random_bytes(5 * kMiB, 9));
-  run_.recovering = true;
-  EXPECT_EQ(copy(*source, *target).result, Done::kDone);
-  EXPECT_TRUE(content_of(*target, "f") == std::string(8 * kMiB, '\0'));
+  for (const Verify verify : {Verify::kChecksum, Verify::kSize}) {
+    put_file(*target, temporary(), random_bytes(5 * kMiB, 9));
+    run_.options.verify = verify;
+    run_.recovering = true;
+    const Outcome& outcome = copy(*source, *target);
+    EXPECT_EQ(outcome.result, Done::kDone);
+    EXPECT_EQ(outcome.attempts, 1);
+    EXPECT_TRUE(content_of(*target, "f") == std::string(8 * kMiB, '\0'));
+  }
 }
 
 // Attributes, holes, checksums of the item -------------------------------------------------------
