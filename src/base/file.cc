@@ -46,10 +46,10 @@ Meaning meaning_of(int error_number) {
       return {Code::kDenied, Retry::kAfterUser};
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
       return {Code::kNoSpace, Retry::kAfterUser};
     case EOPNOTSUPP:
     case ENOSYS:
+    case EFBIG:  // of this file system, or for this process: more room would not help
       return {Code::kUnsupported, Retry::kNever};
     case ETXTBSY:
     case EBUSY:

@@ -164,6 +164,7 @@ TEST(ErrnoError, SaysWhatAndWhyAndClassifies) {
   EXPECT_EQ(missing,
             (Error{Code::kNotFound, Retry::kNever, "open 'x': no such file or directory"}));
   EXPECT_EQ(errno_error(ENOSPC, "w").code, Code::kNoSpace);
+  EXPECT_EQ(errno_error(EFBIG, "w").code, Code::kUnsupported);
   EXPECT_EQ(errno_error(EDQUOT, "w").retry, Retry::kAfterUser);
   EXPECT_EQ(errno_error(EACCES, "w").code, Code::kDenied);
   EXPECT_EQ(errno_error(EIO, "w").retry, Retry::kLater);
