@@ -270,7 +270,9 @@ Result<void> Launcher::loop(std::stop_token stop) {
     TRY(report());
     if (is_idle() && ends_.empty()) {
       if (stopping_) return {};
-      if (options_.idle_time > Duration(0) && clock_.monotonic() - last_work_ >= options_.idle_time)
+      // Only after a look that found none.
+      if (version_without_jobs_ && options_.idle_time > Duration(0) &&
+          clock_.monotonic() - last_work_ >= options_.idle_time)
         return {};
     }
     // Once stopping, a stop token that is set must not wake it for ever.

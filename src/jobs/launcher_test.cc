@@ -75,6 +75,12 @@ TEST_F(LauncherTest, AJobThatCannotBeStartedIsAnErrorOfThatJobAlone) {
   EXPECT_EQ(state(good), JobState::kRunDone);
 }
 
+TEST_F(LauncherTest, JobsThatCannotBeStartedEndItNoSoonerThanOthers) {
+  for (const JobId id : jobs(20, "true"))
+    std::filesystem::remove_all(directory_of(now(id).workdir));
+  EXPECT_EQ(run(options()).failed, 20u);
+}
+
 TEST_F(LauncherTest, RunsNoMoreAtOnceThanItMay) {
   // Each leaves a mark while it runs, and writes how many marks it sees.
   const auto ids = jobs(40,
