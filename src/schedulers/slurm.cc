@@ -3,8 +3,10 @@
 // library is neither installed everywhere nor compatible from one release to the next.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdlib>
+#include <utility>
 
 #include "base/child_process.h"
 #include "base/path.h"
@@ -126,6 +128,34 @@ std::vector<std::string_view> option_lines(std::string_view submit_arguments) {
   return lines;
 }
 
+// A line's words as sbatch reads them: with quotes and backslashes, up to a '#'.
+std::vector<std::string> words_of_line(std::string_view line) {
+  std::vector<std::string> words;
+  std::string word;
+  bool is_word = false;
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (c == '\\' && quote != '\'' && i + 1 < line.size()) {
+      word += line[++i];
+      is_word = true;
+    } else if (quote != 0 ? c == quote : c == '"' || c == '\'') {
+      quote = quote != 0 ? 0 : c;
+      is_word = true;
+    } else if (quote == 0 && c == '#') {
+      break;
+    } else if (quote == 0 && std::isspace(static_cast<unsigned char>(c)) != 0) {
+      if (is_word) words.push_back(std::exchange(word, {}));
+      is_word = false;
+    } else {
+      word += c;
+      is_word = true;
+    }
+  }
+  if (is_word) words.push_back(std::move(word));
+  return words;
+}
+
 // Also abbreviated, as sbatch takes it.
 bool asks_for_array(std::string_view word) {
   if (word.starts_with("-a")) return true;
@@ -197,7 +227,7 @@ class Slurm : public Scheduler {
   Result<std::vector<std::string>> submission(const BatchScript& script) const {
     // The words of the command are stronger than lines of the script, but for what they do not say.
     for (const std::string_view line : option_lines(options_.submit_arguments)) {
-      for (const std::string_view word : split(line, ' '))
+      for (const std::string& word : words_of_line(line))
         if (asks_for_array(word)) TRY(check_slurm_option("array"), "submit_arguments");
     }
     std::vector<std::string> words = {"sbatch", "--parsable",

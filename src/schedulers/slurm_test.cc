@@ -126,10 +126,10 @@ TEST_F(SlurmTest, WhatWherryKnowsItsAllocationsByIsNotLeftToOptions) {
 TEST_F(SlurmTest, ArraysAreRefusedAmongTheLinesOfOptionsToo) {
   install("sbatch", "echo 1");
   for (const char* arguments : {"--gres=gpu:1\n--array=1-2\n", "#SBATCH --array=0-3", "  -a 1-2",
-                                "--qos=x --arr=0-3", "-a1"})
+                                "--qos=x\t--arr=0-3", "-a1", "\"--array=0-3\""})
     EXPECT_EQ(slurm(arguments)->submit(plain()).error().code, Code::kInvalid) << arguments;
   EXPECT_EQ(words_of("sbatch"), "");
-  EXPECT_TRUE(slurm("-A lab --account=lab\n--acctg-freq=30")->submit(plain()));
+  EXPECT_TRUE(slurm("-A lab --account=lab # not -a\n--comment=\"with -a\"")->submit(plain()));
 }
 
 TEST_F(SlurmTest, AControllerThatIsAwayIsTriedLater) {
