@@ -63,10 +63,12 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        if "slurmctld" in self.daemons:
-            self.end_jobs()
-        for name in reversed(list(self.daemons)):
-            self.kill(name, signal.SIGTERM)
+        try:
+            if "slurmctld" in self.daemons:
+                self.end_jobs()
+        finally:
+            for name in reversed(list(self.daemons)):
+                self.kill(name, signal.SIGTERM)
 
     def configuration(self):
         user = pwd.getpwuid(os.geteuid()).pw_name
