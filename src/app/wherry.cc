@@ -66,7 +66,7 @@ std::vector<Migration> all_migrations() {
 
 tasks::LocalServiceOptions service_options(const Options& settings, const std::string& directory) {
   tasks::LocalServiceOptions options;
-  options.own_state = directory;
+  options.own_database = directory + "/wherry.db";
   options.active_tasks = static_cast<std::size_t>(settings.integer("tasks.active"));
   options.active_tasks_per_endpoint =
       static_cast<std::size_t>(settings.integer("tasks.active_per_endpoint"));

@@ -31,15 +31,15 @@ OverlapCheck::OverlapCheck(const Sides& sides)
 Result<void> OverlapCheck::check(const engine::TransferItem& item) {
   if (!possible_) return {};
   const bool on_host = !source_root_.empty() && !target_root_.empty();
+  const bool is_symlink = item.kind == engine::TransferItem::Kind::kSymlink;  // itself is copied
   const auto real = [&](const std::string& root, const RelPath& path) {
-    return real_paths_.of(root, path, RealPaths::Last::kFollowed);
+    return real_paths_.of(root, path,
+                          is_symlink ? RealPaths::Last::kAsItIs : RealPaths::Last::kFollowed);
   };
   const RelPath source = on_host ? real(source_root_, item.source) : item.source;
   const RelPath target = on_host ? real(target_root_, item.target) : item.target;
   if (source == target) return overlap_error(item, "source and target are the same");
-  if (item.recursion == engine::TransferItem::Recursion::kNo ||
-      item.kind == engine::TransferItem::Kind::kSymlink)
-    return {};
+  if (item.recursion == engine::TransferItem::Recursion::kNo || is_symlink) return {};
   if (target.is_within(source))
     return overlap_error(item, "the target is within the source, which would copy it into itself");
   if (deletes_extra_ && source.is_within(target)) {

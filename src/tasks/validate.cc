@@ -152,39 +152,35 @@ Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
   return storage.error();
 }
 
-// What a service must not delete: its own state, and every directory that holds it.
-class OwnState {
+// What a service must not delete: the database with the record of the very task, and all
+// directories that hold it.
+class OwnDatabase {
  public:
   // `root` is that of the endpoint, if it is of this host.
-  OwnState(const std::optional<std::string>& root, const std::string& own_state) {
-    if (!root || own_state.empty()) return;
-    const auto real_state = canonical(own_state);
-    if (!real_state) return;
+  OwnDatabase(const std::optional<std::string>& root, const std::string& database) {
+    if (!root || database.empty()) return;
+    const auto real = canonical(database);
+    if (!real) return;
     root_ = canonical(*root).value_or("");
-    state_ = below_host_root(*real_state);
+    database_ = below_host_root(*real);
     // A storage follows no symlink out of its root.
-    const RelPath real_root = below_host_root(root_);
-    is_possible_ = !root_.empty() && (state_.is_within(real_root) || real_root.is_within(state_));
+    is_possible_ = !root_.empty() && database_.is_within(below_host_root(root_));
   }
 
   Result<void> check(const RelPath& path, RealPaths::Last last) {
-    if (!is_possible_) return {};
-    const RelPath real = real_paths_.of(root_, path, last);
-    if (state_.is_within(real)) return refused(path, "holds");
-    if (real.is_within(state_)) return refused(path, "belongs to");
-    return {};
+    if (!is_possible_ || !database_.is_within(real_paths_.of(root_, path, last))) return {};
+    return refused(path, "holds");
   }
 
   // A glob in the last component.
   Result<void> check_glob(const RelPath& path) {
     if (!is_possible_) return {};
     const RelPath directory = real_paths_.of(root_, path.parent(), RealPaths::Last::kFollowed);
-    if (directory.is_within(state_)) return refused(path, "reaches what belongs to");
-    if (!state_.is_within(directory)) return {};
-    const std::string below = state_.relative_to(directory).text();
+    if (directory == database_ || !database_.is_within(directory)) return {};
+    const std::string below = database_.relative_to(directory).text();
     const std::string_view name = std::string_view(below).substr(0, below.find('/'));
-    if (engine::delete_glob_reaches(path.name(), name)) return refused(path, "reaches what holds");
-    return {};
+    if (!engine::delete_glob_reaches(path.name(), name)) return {};
+    return refused(path, "reaches what holds");
   }
 
  private:
@@ -196,7 +192,7 @@ class OwnState {
   }
 
   std::string root_;  // canonical
-  RelPath state_;     // relative to the host's root
+  RelPath database_;  // relative to the host's root
   bool is_possible_ = false;
   RealPaths real_paths_;
 };
@@ -212,7 +208,7 @@ Result<void> validate_submission_id(const SubmissionId& id) {
 }
 
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
-                      const std::string& own_state, TimePoint now) {
+                      const std::string& own_database, TimePoint now) {
   TRY(check_common(request, now));
   TRY_ASSIGN(const auto source, find_endpoint(endpoints, request.source_endpoint, "source"));
   TRY_ASSIGN(const auto target, find_endpoint(endpoints, request.target_endpoint, "target"));
@@ -228,14 +224,14 @@ Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endp
     TRY(overlap.check(request.items[i]));
   }
   if (!request.options.delete_extra) return {};
-  OwnState own(target_root, own_state);
+  OwnDatabase own(target_root, own_database);
   for (const engine::TransferItem& item : request.items)
     TRY(own.check(item.target, RealPaths::Last::kFollowed));
   return {};
 }
 
 Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
-                      const std::string& own_state, TimePoint now) {
+                      const std::string& own_database, TimePoint now) {
   TRY(check_common(request, now));
   TRY_ASSIGN(const auto endpoint, find_endpoint(endpoints, request.endpoint, "target"));
   TRY(check_writable(endpoint));
@@ -248,7 +244,7 @@ Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoi
   }
   // Nothing to be seen of one that is not connected: it is not of this host.
   const auto storage = endpoints.open(endpoint);
-  OwnState own(storage ? (*storage)->host_directory() : std::nullopt, own_state);
+  OwnDatabase own(storage ? (*storage)->host_directory() : std::nullopt, own_database);
   for (const engine::DeleteItem& item : request.items) {
     const bool is_glob =
         request.options.interpret_globs && engine::is_delete_glob(item.path.name());

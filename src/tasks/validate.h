@@ -12,11 +12,11 @@
 namespace wherry::tasks {
 
 // kInvalid; kNotFound for an endpoint that does not exist, kDenied for one that may not be written.
-// `own_state` is the directory of this service's own state, which no task may delete; empty: none.
+// `own_database` is the file of this service's database, which no task may delete; empty: none.
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
-                      const std::string& own_state, TimePoint now);
+                      const std::string& own_database, TimePoint now);
 Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
-                      const std::string& own_state, TimePoint now);
+                      const std::string& own_database, TimePoint now);
 Result<void> validate(const TaskChange& change, TimePoint now);
 // A UUID, in either case.
 Result<void> validate_submission_id(const SubmissionId& id);

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tasks/test_world.h"
 
 namespace wherry::tasks {
@@ -184,6 +187,18 @@ TEST_F(HostOverlapTest, ASymlinkDoesNotHideTheSource) {
   expect_refused(with(whole, "alias", whole, "run/copy"), Code::kInvalid, "within the source");
 }
 
+TEST_F(HostOverlapTest, ASymlinkThatIsCopiedItselfMayLeadWhereItLeads) {
+  const std::string data = directory("data");
+  for (const char* name : {"data/one", "data/two", "data/shared"}) directory(name);
+  for (const char* name : {"/one/l", "/two/l"})
+    ASSERT_EQ(::symlink((data + "/shared").c_str(), (data + name).c_str()), 0);
+  const EndpointId whole = on_host("whole", data);
+  TransferRequest request = with(whole, "one/l", whole, "two/l");
+  expect_refused(request, Code::kInvalid, "the same");
+  request.items[0].kind = engine::TransferItem::Kind::kSymlink;
+  expect_accepted(request);
+}
+
 TEST_F(HostOverlapTest, DirectoriesApartDoNotOverlap) {
   const EndpointId one = on_host("one", directory("one"));
   const EndpointId two = on_host("two", directory("two"));
@@ -211,7 +226,8 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
   std::filesystem::create_directories(home + "/ada/state");
   std::filesystem::create_directories(home + "/ada/data");
   std::filesystem::create_directory_symlink("ada", home + "/alias");
-  world_.options.own_state = home + "/ada/state";
+  world_.options.own_database = home + "/ada/state/wherry.db";
+  std::ofstream(world_.options.own_database).close();
   world_.restart();
   const EndpointId whole = on_host("home", home);
   bool with_globs = false;
@@ -230,7 +246,8 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
     ASSERT_FALSE(submitted) << path;
     EXPECT_THAT(submitted.error().message, HasSubstr("the state of Wherry"));
   }
-  for (const char* path : {"ada/data", "alias", "ada/state2"}) EXPECT_TRUE(removal(path)) << path;
+  for (const char* path : {"ada/data", "alias", "ada/state2", "ada/state/endpoints/one"})
+    EXPECT_TRUE(removal(path)) << path;
   with_globs = true;
   for (const char* path :
        {"a*", "ada/st?te", "alias/*", "ada/state/*", "ada/[s]tate", "ada/s\\tate"})
