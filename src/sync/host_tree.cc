@@ -200,10 +200,6 @@ Result<void> HostTree::list_names(int fd, const std::string& path, Listing& out)
 Result<void> HostTree::list(int fd, const std::string& path, Listing& out) const {
   if (::lseek(fd, 0, SEEK_SET) < 0) return errno_error(errno, "rewind a directory");
   TRY(list_names(fd, path, out));
-  // Symlink targets go behind the names; make room so that the views stay where they are.
-  std::size_t links = 0;
-  for (const Listing::Name& name : out.order) links += name.type == DT_LNK ? 1 : 0;
-  out.names.reserve(out.names.size() + links * (kMaxPathBytes + 1));
   const char* names = out.names.data();
   for (const Listing::Name& name : out.order) {
     catalog::Entry entry;
@@ -216,7 +212,6 @@ Result<void> HostTree::list(int fd, const std::string& path, Listing& out) const
     entry.name = std::string_view(text, name.size);
     out.entries.push_back(entry);
   }
-  CHECK(out.names.data() == names);
   return {};
 }
 
@@ -224,7 +219,7 @@ Result<HostTree::Seen> HostTree::look_at(int fd, const std::string& path, const 
                                          const catalog::Entry* known, catalog::Entry& entry,
                                          Listing& out) const {
   struct statx status;
-  if (::statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, kStatMask, &status) != 0) {
+  if (::statx(fd, name, AT_SYMLINK_NOFOLLOW, kStatMask, &status) != 0) {
     if (errno == ENOENT) return Seen::kGone;
     return errno_error(errno,
                        fmt::format("stat '{}' in '{}'", escape_bytes(name), escape_bytes(path)));
@@ -251,15 +246,12 @@ Result<HostTree::Seen> HostTree::look_at(int fd, const std::string& path, const 
     entry.symlink_target = known->symlink_target;
     return Seen::kEntry;
   }
-  if (known != nullptr) return Seen::kGone;  // a changed link is read in a listing, which has room
+  if (known != nullptr) return Seen::kGone;  // a changed link is read in a listing
   std::array<char, kMaxPathBytes + 1> target;
   const ssize_t size = ::readlinkat(fd, name, target.data(), target.size());
   if (size < 0) return Seen::kGone;
-  if (out.names.size() + static_cast<std::size_t>(size) > out.names.capacity())
-    return Seen::kGone;  // became a link only now
-  const std::size_t begin = out.names.size();
-  out.names.append(target.data(), static_cast<std::size_t>(size));
-  entry.symlink_target = std::string_view(out.names).substr(begin);
+  entry.symlink_target =
+      out.link_targets.emplace_back(target.data(), static_cast<std::size_t>(size));
   return Seen::kEntry;
 }
 
@@ -335,7 +327,9 @@ Result<std::unique_ptr<SourceTree>> open_host_tree(const std::string& root, cons
   UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root_fd) return errno_error(errno, fmt::format("open '{}'", escape_bytes(root)));
   const std::string text = base.is_root() ? "." : base.text();
-  UniqueFd base_fd(open_at(root_fd.get(), text.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH));
+  // Absolute symlinks lead out of any root but the host's own.
+  const std::uint64_t bounds = root == "/" ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
+  UniqueFd base_fd(open_at(root_fd.get(), text.c_str(), O_PATH | O_DIRECTORY, bounds));
   if (!base_fd) {
     return errno_error(errno,
                        fmt::format("open '{}' in '{}'", escape_bytes(text), escape_bytes(root)));

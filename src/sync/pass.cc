@@ -19,7 +19,6 @@ namespace wherry::sync {
 namespace {
 
 constexpr Duration kFirstBackOff = std::chrono::minutes(1);
-constexpr Duration kLongestBackOff = std::chrono::hours(6);
 constexpr std::size_t kMaxLabelBytes = 100;
 
 // Tells one catalog from another, so that a journal is never applied to one it was not made for.
@@ -180,8 +179,9 @@ Result<void> Pass::begin() {
   const bool same_rules =
       catalog_ != nullptr && CatalogNote::parse(catalog_->note()).rules == rules_.fingerprint();
   TRY_ASSIGN(const auto last_full, parts_.store.last_full_pass(definition_.name));
-  const bool full_is_due =
-      !last_full || report_.started - *last_full >= definition_.full_every || options_.full;
+  // A clock that was ahead then says nothing of how long ago it was.
+  const bool full_is_due = !last_full || report_.started < *last_full ||
+                           report_.started - *last_full >= definition_.full_every || options_.full;
   is_partial_ = options_.only_directories != nullptr && same_rules && !options_.full;
   trust_ = !same_rules                                                     ? Trust::kNothing
            : definition_.trust_directories && !full_is_due && !is_partial_ ? Trust::kDirectories

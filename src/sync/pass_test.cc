@@ -535,6 +535,21 @@ TEST_F(PassTest, TrustedDirectoriesAreNotLookedIntoButForAFullPass) {
   expect_mirrored();
 }
 
+TEST_F(PassTest, AClockThatWasAheadPutsNothingOff) {
+  constexpr Duration kAhead = std::chrono::hours(24 * 3650);
+  definition_.trust_directories = true;
+  write("sub/a", "1");
+  write("sub/b", "2");
+  clock_.jump(kAhead);
+  service_.failing_targets = {"sub/b"};
+  for (int i = 0; i < 3; ++i) run();
+  service_.failing_targets.clear();
+  clock_.jump(-kAhead);
+  write("sub/a", "3");  // in place: the directory has not changed
+  run();
+  expect_mirrored();
+}
+
 TEST_F(PassTest, TrustedDirectoriesAreCountedAndLedThroughAllTheSame) {
   definition_.trust_directories = true;
   definition_.deletions = Deletions::kPropagate;

@@ -15,7 +15,9 @@ class Planner {
   Planner(const PlanRequest& request, Journal& journal) : request_(request), journal_(journal) {
     if (request.ignore_back_off) return;
     for (const Failure& failure : request.failures) {
-      if (failure.next_try > request.now) waiting_.emplace(failure.path, failure.next_try);
+      // Beyond the longest it was set by a clock that was ahead.
+      if (failure.next_try > request.now && failure.next_try - request.now <= kLongestBackOff)
+        waiting_.emplace(failure.path, failure.next_try);
     }
   }
 

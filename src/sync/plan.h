@@ -27,6 +27,8 @@ struct PlanRequest {
   TimePoint now;
 };
 
+// Between two tries of what failed again and again.
+inline constexpr Duration kLongestBackOff = std::chrono::hours(6);
 // Renames that are sent in one pass; what was renamed beyond that is copied and removed.
 inline constexpr std::size_t kMaxRenames = 20'000;
 

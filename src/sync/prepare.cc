@@ -171,9 +171,11 @@ Result<void> TargetTree::rename(const Rename& item) {
   if (const auto there = context_.service.stat(endpoint, to)) {
     // Again, for what a call does also when there is nothing to rename: the names become durable.
     const auto again = context_.service.rename(endpoint, context_.at_target(item.from), to);
-    const bool as_expected = again || again.error().code == Code::kAlreadyExists ||
-                             again.error().code == Code::kNotFound;
-    return as_expected ? Result<void>() : again.error();
+    if (again || again.error().code == Code::kNotFound) return {};
+    if (again.error().code != Code::kAlreadyExists) return again;
+    const auto old = context_.service.stat(endpoint, context_.at_target(item.from));
+    if (!old && old.error().code == Code::kNotFound) return {};
+    return old ? again : Result<void>(old.error());
   }
   TRY(ensure_directory(to.parent()));
   TRY(context_.service.rename(endpoint, context_.at_target(item.from), to));

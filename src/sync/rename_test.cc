@@ -77,6 +77,35 @@ TEST_F(RenameTest, WhatCouldNotBeDeletedBelowARenamedDirectoryIsTriedAgain) {
   expect_nothing_due();
 }
 
+TEST_F(RenameTest, AFileIsNotRenamedToANameThatItsDirectoryBringsAlong) {
+  for (const char* name : {"run/k1", "run/k2", "run/f", "x"}) write(name, name);
+  run();
+  remove("run/f");
+  run();
+  EXPECT_TRUE(fs::exists(at_target("run/f")));  // deletions are kept
+  rename("run", "run42");
+  rename("x", "run42/f");
+  run();
+  run();
+  EXPECT_EQ(tree(target_)["run42/f"], "x");
+  expect_nothing_due();
+}
+
+TEST_F(RenameTest, ADirectoryIsNotRenamedToANameThatAnotherBringsAlong) {
+  definition_.deletions = Deletions::kPropagate;
+  for (const char* name : {"a/k1", "a/k2", "a/sub/old", "c/one", "z/new"}) write(name, name);
+  for (int i = 0; i < 20; ++i) write(fmt::format("other{}", i), "o");
+  run();
+  rename("a", "b");
+  rename("c", "d");
+  remove("b/sub");
+  rename("z", "b/sub");
+  run();
+  run();
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(RenameTest, AMovedFileIsRenamedAtTheTarget) {
   definition_.deletions = Deletions::kPropagate;
   write("a/one", "1");

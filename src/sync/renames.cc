@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <unordered_set>
 
 #include "base/log.h"
@@ -75,6 +76,12 @@ RelPath at_target(const PlanRequest& request, const std::string& path) {
   return request.definition.target.path.join(RelPath::from_normal(path));
 }
 
+bool is_free(const PlanRequest& request, const std::string& path) {
+  const auto taken =
+      request.service.stat(request.definition.target.endpoint, at_target(request, path));
+  return !taken && taken.error().code == Code::kNotFound;
+}
+
 // Whether the target can do `from` -> `to` now without touching anything else. What failed before,
 // or lies in a directory that did, is copied instead.
 bool is_safe(const PlanRequest& request, const FailedPaths& failed, const std::string& from,
@@ -89,8 +96,7 @@ bool is_safe(const PlanRequest& request, const FailedPaths& failed, const std::s
       file != nullptr ? storage::EntryType::kFile : storage::EntryType::kDirectory;
   if (old->attributes.type != wanted) return false;
   if (file != nullptr && old->attributes.size != file->observation.size) return false;
-  const auto taken = request.service.stat(endpoint, at_target(request, to));
-  return !taken && taken.error().code == Code::kNotFound;
+  return is_free(request, to);
 }
 
 Result<std::vector<DirectoryMatch>> match_directories(const PlanRequest& request,
@@ -99,17 +105,24 @@ Result<std::vector<DirectoryMatch>> match_directories(const PlanRequest& request
   std::vector<Moved> removed = directories_in_state(journal, EntryState::kRemoved);
   std::vector<DirectoryMatch> matches;
   if (removed.empty()) return matches;
+  std::set<std::string> renamed;
+  const auto comes_with_another = [&](const std::string& path) {
+    for (RelPath above = RelPath::from_normal(path); !above.is_root(); above = above.parent())
+      if (renamed.contains(above.text())) return true;
+    return false;
+  };
   const auto by_inode = [](const Moved& a, const Moved& b) { return a.inode < b.inode; };
   std::sort(removed.begin(), removed.end(), by_inode);
   for (const Moved& added : directories_in_state(journal, EntryState::kAdded)) {
     // What lies in a renamed directory comes with it.
-    if (!matches.empty() && is_within(added.path, matches.back().to)) continue;
+    if (comes_with_another(added.path)) continue;
     const auto old = std::lower_bound(removed.begin(), removed.end(), added, by_inode);
     if (old == removed.end() || old->inode != added.inode || old->path.empty()) continue;
     const auto record = journal.find(added.path);
     if (!record || journal.directory(*record).unreadable) continue;
     TRY_ASSIGN(const bool same, holds_the_same(request, journal, old->path, *record));
     if (!same || !is_safe(request, failed, old->path, added.path, nullptr)) continue;
+    renamed.insert(added.path);
     matches.push_back({std::move(old->path), added.path});
     old->path.clear();
   }
@@ -297,6 +310,8 @@ class FileMatcher {
     std::string now_at;
     TRY(find_paths(*old, rename.from, now_at));
     if (!is_safe(request_, failed_, now_at, rename.to, &entry)) return false;
+    // Also where the new name is now, if its directory is renamed.
+    if (!is_free(request_, before_renames(journal_, rename.to))) return false;
     old->used = true;
     journal_.decide(ordinal, static_cast<std::uint8_t>(Action::kRename));
     if (rename.removed != kNowhere)

@@ -43,6 +43,7 @@ void Listing::clear() {
   names_seen = links_skipped = specials_skipped = 0;
   problems.clear();
   names.clear();
+  link_targets.clear();
   order.clear();
 }
 

@@ -3,6 +3,7 @@
 // there is. On a directory of this host that is system calls; elsewhere it is the service's list().
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -43,7 +44,9 @@ struct Listing {
 
   void clear();
 
-  std::string names;   // what the entries' views point into, unless into `known`
+  // What the entries' views point into, unless into `known`.
+  std::string names;
+  std::deque<std::string> link_targets;
   std::string buffer;  // for the system
   struct Name {
     std::uint32_t offset;
