@@ -31,21 +31,37 @@ Window window_of(soci::session& sql, const EndpointId& endpoint, long long now_h
 bool older_task_waits(soci::session& sql, const EndpointId& endpoint,
                       const QuotaLedger::Request& request) {
   const long long requested = request.task_requested.time_since_epoch().count();
-  int older = 0;
-  sql << "select count(*) from quota_wait where endpoint = :endpoint and task <> :task"
-         " and (requested < :requested or (requested = :same and task < :tie))",
-      soci::use(endpoint), soci::use(request.task_id), soci::use(requested), soci::use(requested),
-      soci::use(request.task_id), soci::into(older);
-  return older != 0;
+  for (;;) {
+    std::string older;
+    sql << "select task from quota_wait where endpoint = :endpoint and task <> :task"
+           " and (requested < :requested or (requested = :same and task < :tie))"
+           " order by requested, task limit 1",
+        soci::use(endpoint), soci::use(request.task_id), soci::use(requested), soci::use(requested),
+        soci::use(request.task_id), soci::into(older);
+    if (!sql.got_data()) return false;
+    if (!request.still_waits || request.still_waits(sql, older)) return true;
+    forget_waiter(sql, older);  // its process died before it could do so
+  }
 }
 
 void add_bytes(soci::session& sql, const EndpointId& endpoint, long long hour, long long bytes) {
   sql << "insert into quota_use (endpoint, hour, bytes) values (:endpoint, :hour, :bytes)"
-         " on conflict (endpoint, hour) do update set bytes = max(0, bytes + excluded.bytes)",
+         " on conflict (endpoint, hour) do update set bytes = max(0, bytes) + excluded.bytes",
       soci::use(endpoint), soci::use(hour), soci::use(bytes);
 }
 
+// Never adds a row: one below zero would swallow what is booked later in that hour.
+void reduce_bytes(soci::session& sql, const EndpointId& endpoint, long long hour, long long bytes) {
+  sql << "update quota_use set bytes = max(0, bytes - :bytes)"
+         " where endpoint = :endpoint and hour = :hour",
+      soci::use(bytes), soci::use(endpoint), soci::use(hour);
+}
+
 }  // namespace
+
+void forget_waiter(soci::session& sql, const std::string& task_id) {
+  sql << "delete from quota_wait where task = :task", soci::use(task_id);
+}
 
 Result<QuotaLedger::Decision> QuotaLedger::book(const Endpoint& endpoint, const Request& request) {
   if (endpoint.daily_quota == 0) return Decision{true, {}};
@@ -80,14 +96,14 @@ Result<void> QuotaLedger::release(const Endpoint& endpoint, ByteCount bytes) {
   if (endpoint.daily_quota == 0 || bytes == 0) return {};
   const long long now_hour = hour_of(clock_.now());
   return database_.write([&](soci::session& sql) -> Result<void> {
-    add_bytes(sql, endpoint.quota_endpoint(), now_hour, -static_cast<long long>(bytes));
+    reduce_bytes(sql, endpoint.quota_endpoint(), now_hour, static_cast<long long>(bytes));
     return {};
   });
 }
 
 Result<void> QuotaLedger::forget(const std::string& task_id) {
   return database_.write([&](soci::session& sql) -> Result<void> {
-    sql << "delete from quota_wait where task = :task", soci::use(task_id);
+    forget_waiter(sql, task_id);
     return {};
   });
 }

@@ -3,6 +3,7 @@
 // them have passed, oldest task first.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "base/clock.h"
@@ -22,6 +23,9 @@ class QuotaLedger {
     ByteCount bytes = 0;
     TimePoint task_requested;
     std::string task_id;
+    // Asked within the transaction whether an older task that is in the way still waits. One that
+    // does not is forgotten. Empty: all of them wait.
+    std::function<bool(soci::session&, const std::string& task_id)> still_waits = {};
   };
   struct Decision {
     bool granted = false;
@@ -32,7 +36,7 @@ class QuotaLedger {
   // quota is granted when nothing else is booked. While an older task waits for this endpoint, a
   // younger one is refused.
   Result<Decision> book(const Endpoint& endpoint, const Request& request);
-  // Gives back what was booked and not moved.
+  // Gives back what was booked and not moved, out of what is booked in this hour.
   Result<void> release(const Endpoint& endpoint, ByteCount bytes);
   // The task waits no longer (ended or cancelled).
   Result<void> forget(const std::string& task_id);
@@ -43,5 +47,8 @@ class QuotaLedger {
   Database& database_;
   Clock& clock_;
 };
+
+// What QuotaLedger::forget does, within the transaction that ends the task.
+void forget_waiter(soci::session& sql, const std::string& task_id);
 
 }  // namespace wherry::endpoints

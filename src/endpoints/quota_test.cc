@@ -81,11 +81,44 @@ TEST_F(QuotaTest, ForgottenTaskHoldsNobodyBack) {
   EXPECT_TRUE(book(10, "young").granted);
 }
 
+TEST_F(QuotaTest, AnOlderTaskHoldsOthersBackOnlyWhileItWaits) {
+  EXPECT_TRUE(book(700, "young").granted);
+  EXPECT_FALSE(book(100, "old", 1h).granted);
+  bool waits = true;
+  std::string asked;
+  QuotaLedger::Request request{10, start_, "young", {}};
+  request.still_waits = [&](soci::session&, const std::string& task) {
+    asked = task;
+    return waits;
+  };
+  EXPECT_FALSE(ledger().book(drive_, request)->granted);
+  EXPECT_EQ(asked, "old");
+  waits = false;
+  EXPECT_TRUE(ledger().book(drive_, request)->granted);
+  EXPECT_TRUE(book(10, "young").granted) << "the older one is forgotten";
+}
+
 TEST_F(QuotaTest, ReleasedBytesCanBeBookedAgain) {
   EXPECT_TRUE(book(750).granted);
   ASSERT_TRUE(ledger().release(drive_, 100));
   EXPECT_EQ(ledger().used(drive_).value(), 650u);
   EXPECT_TRUE(book(100).granted);
+}
+
+TEST_F(QuotaTest, WhatIsReleasedInALaterHourHidesNothingThatIsBookedThen) {
+  EXPECT_TRUE(book(100).granted);
+  clock_.advance(1h);
+  ASSERT_TRUE(ledger().release(drive_, 100));
+  EXPECT_TRUE(book(100).granted);
+  EXPECT_EQ(ledger().used(drive_).value(), 200u);
+}
+
+TEST_F(QuotaTest, MoreThanWasBookedInTheHourIsNotReleased) {
+  EXPECT_TRUE(book(100).granted);
+  ASSERT_TRUE(ledger().release(drive_, 300));
+  EXPECT_EQ(ledger().used(drive_).value(), 0u);
+  EXPECT_TRUE(book(50).granted);
+  EXPECT_EQ(ledger().used(drive_).value(), 50u);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "tasks/task_row.h"
 
 namespace wherry::tasks {
 namespace {
@@ -15,6 +16,15 @@ constexpr ByteCount kShareAhead = 100;
 // Others give back what they did not move, so the answer may come earlier than was said.
 constexpr Duration kLongestPause = std::chrono::minutes(10);
 
+// Only who runs a task asks for it. One whose process died asks again when somebody runs it.
+bool is_run(soci::session& sql, const TaskId& id) {
+  TaskQuery query(sql, "where t.id = :owner", id);
+  const TaskRow* row = query.next();
+  if (row == nullptr) return false;
+  const auto task = to_task(*row);
+  return task && task->state == TaskState::kActive && task->holder;
+}
+
 }  // namespace
 
 Result<endpoints::QuotaLedger::Decision> QuotaGate::book(ByteCount bytes) {
@@ -25,8 +35,8 @@ Result<endpoints::QuotaLedger::Decision> QuotaGate::book(ByteCount bytes) {
   const ByteCount missing = admitted_ + bytes - booked_;
   const ByteCount ahead = std::min(kMostAhead, parts_.endpoint.daily_quota / kShareAhead);
   for (const ByteCount wanted : {missing + ahead, missing}) {
-    TRY_ASSIGN(const auto decision,
-               parts_.ledger.book(parts_.endpoint, {wanted, parts_.requested, parts_.task}));
+    TRY_ASSIGN(const auto decision, parts_.ledger.book(parts_.endpoint, {wanted, parts_.requested,
+                                                                         parts_.task, is_run}));
     if (!decision.granted && wanted > missing) continue;
     if (!decision.granted) return decision;
     booked_ += wanted;

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "base/units.h"
+#include "endpoints/quota.h"
 #include "tasks/items.h"
 #include "tasks/outcome_store.h"
 
@@ -178,6 +179,7 @@ Result<void> apply(soci::session& sql, const TaskRow& row, const Ending& ending,
         soci::use(ending.error->code), soci::use(ending.error->description), soci::use(row.number);
   }
   if (ending.event) insert_events(sql, row.number, {&*ending.event, 1});
+  endpoints::forget_waiter(sql, row.id);  // whoever waited for a quota may have died
   return {};
 }
 

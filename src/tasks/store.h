@@ -39,8 +39,8 @@ struct Ending {
   bool cut_short = false;  // of kFailed: before every operation had its outcome
 };
 
-// Safe for concurrent calls. The database, migrated with task_migrations(), and the clock outlive
-// it.
+// Safe for concurrent calls. The database, migrated with task_migrations() and
+// endpoint_migrations(), and the clock outlive it.
 class Store {
  public:
   Store(Database& database, Clock& clock);
