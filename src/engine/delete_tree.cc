@@ -12,8 +12,20 @@ using storage::EntryType;
 using storage::Storage;
 using storage::Visit;
 
-RemovalWalk::RemovalWalk(Storage& storage, Start start, const TryAgain& again)
-    : storage_(storage), again_(again), item_(start.item), start_(std::move(start)) {}
+RemovalWalk::RemovalWalk(Storage& storage, Start start, const TryAgain& again, Keeps keeps)
+    : storage_(storage),
+      again_(again),
+      keeps_(std::move(keeps)),
+      item_(start.item),
+      start_(std::move(start)) {}
+
+bool RemovalWalk::keeps(std::string_view name, EntryType type) const {
+  return keeps_ && keeps_(name, type);
+}
+
+void RemovalWalk::note_kept() {
+  if (!levels_.empty()) levels_.back().holds_kept = true;
+}
 
 Operation RemovalWalk::removal(RelPath path, RelPath below, EntryType type) const {
   Operation operation;
@@ -27,23 +39,55 @@ Operation RemovalWalk::removal(RelPath path, RelPath below, EntryType type) cons
   return operation;
 }
 
+// What is there now. Lists it if it is a directory: since its parent was listed, a symlink may have
+// taken its place, which a listing would follow.
+wherry::Result<EntryType> RemovalWalk::look_into(Level& level) const {
+  level.children.clear();
+  level.holds_kept = false;
+  TRY_ASSIGN(const Entry there, storage_.stat(level.path, Storage::Follow::kNo));
+  const EntryType type = there.attributes.type;
+  if (type != EntryType::kDirectory) return type;
+  auto listed = storage_.list(level.path, [&](const Entry& entry) {
+    if (keeps(entry.name, entry.attributes.type))
+      level.holds_kept = true;
+    else
+      level.children.push_back({entry.name, entry.attributes.type});
+    return Visit::kContinue;
+  });
+  if (!listed) return std::move(listed).error();
+  return type;
+}
+
 std::optional<Operation> RemovalWalk::enter(RelPath path, RelPath below) {
-  std::vector<Child> children;
+  Level level;
+  level.path = std::move(path);
+  level.below = std::move(below);
+  EntryType type = EntryType::kDirectory;
   for (int attempts = 1;; ++attempts) {
-    children.clear();
-    auto listed = storage_.list(path, [&](const Entry& entry) {
-      children.push_back({entry.name, entry.attributes.type});
-      return Visit::kContinue;
-    });
-    if (listed) break;
-    if (again_(listed.error(), Side::kTarget, attempts)) continue;
-    Operation failed = removal(std::move(path), std::move(below), EntryType::kDirectory);
-    failed.settled = Operation::Settled::kFailed;
-    failed.error = std::move(listed).error();
-    return failed;
+    auto looked = look_into(level);
+    if (looked) {
+      type = *looked;
+      break;
+    }
+    if (again_(looked.error(), Side::kTarget, attempts)) continue;
+    const bool gone = looked.error().code == Code::kNotFound;
+    Operation operation =
+        removal(std::move(level.path), std::move(level.below), EntryType::kDirectory);
+    // What is gone counts as removed, as a file does.
+    if (gone) return operation;
+    operation.settled = Operation::Settled::kFailed;
+    operation.error = std::move(looked).error();
+    return operation;
   }
-  levels_.push_back({std::move(path), std::move(below), std::move(children), 0});
-  return std::nullopt;
+  if (type == EntryType::kDirectory) {
+    levels_.push_back(std::move(level));
+    return std::nullopt;
+  }
+  if (keeps(level.path.name(), type)) {
+    note_kept();
+    return std::nullopt;
+  }
+  return removal(std::move(level.path), std::move(level.below), type);
 }
 
 std::optional<Operation> RemovalWalk::next() {
@@ -52,22 +96,24 @@ std::optional<Operation> RemovalWalk::next() {
     start_.reset();
     if (start.attributes.type != EntryType::kDirectory)
       return removal(start.path, start.below, start.attributes.type);
-    if (auto failed = enter(start.path, start.below)) return failed;
+    if (auto instead = enter(start.path, start.below)) return instead;
   }
   while (!levels_.empty()) {
     Level& level = levels_.back();
     if (level.next_child == level.children.size()) {
-      Operation operation =
-          removal(std::move(level.path), std::move(level.below), EntryType::kDirectory);
+      Level left = std::move(level);
       levels_.pop_back();
-      return operation;
+      if (!left.holds_kept)
+        return removal(std::move(left.path), std::move(left.below), EntryType::kDirectory);
+      note_kept();
+      continue;
     }
     const Child& child = level.children[level.next_child++];
     RelPath path = level.path.child(child.name);
     RelPath below = level.below.child(child.name);
     if (child.type != EntryType::kDirectory)
       return removal(std::move(path), std::move(below), child.type);
-    if (auto failed = enter(std::move(path), std::move(below))) return failed;
+    if (auto instead = enter(std::move(path), std::move(below))) return instead;
   }
   return std::nullopt;
 }

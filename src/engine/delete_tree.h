@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/runner.h"
@@ -20,6 +21,7 @@ using TryAgain = std::function<bool(const Error& error, Side side, int attempts)
 
 // A directory and everything below it: what a directory holds comes before the directory. A
 // directory that cannot be listed gives one operation that is settled as failed; the others go on.
+// What is kept stays with all that it holds, and so do the directories above it.
 class RemovalWalk {
  public:
   struct Start {
@@ -28,8 +30,10 @@ class RemovalWalk {
     std::uint64_t item = 0;
     storage::Attributes attributes;
   };
-  // Lent for the walk: `storage`, `again`.
-  RemovalWalk(storage::Storage& storage, Start start, const TryAgain& again);
+  // Whether this name below the start is to stay.
+  using Keeps = std::function<bool(std::string_view name, storage::EntryType type)>;
+  // Lent for the walk: `storage`, `again`. Without `keeps`, nothing stays.
+  RemovalWalk(storage::Storage& storage, Start start, const TryAgain& again, Keeps keeps = {});
 
   std::optional<Operation> next();
 
@@ -43,13 +47,18 @@ class RemovalWalk {
     RelPath below;
     std::vector<Child> children;
     std::size_t next_child = 0;
+    bool holds_kept = false;
   };
-  // Enters a directory, or returns the operation that says why not.
+  // Enters a directory, or returns the operation that it has come to instead, if there is one.
   std::optional<Operation> enter(RelPath path, RelPath below);
+  wherry::Result<storage::EntryType> look_into(Level& level) const;
+  bool keeps(std::string_view name, storage::EntryType type) const;
+  void note_kept();  // in the directory that was entered last
   Operation removal(RelPath path, RelPath below, storage::EntryType type) const;
 
   storage::Storage& storage_;
   const TryAgain& again_;
+  const Keeps keeps_;
   std::uint64_t item_;
   std::optional<Start> start_;  // until the first call
   std::vector<Level> levels_;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "base/scratch_directory.h"
 #include "engine/test_support.h"
 #include "storage/testing/faulty.h"
@@ -64,6 +66,40 @@ TEST_F(DeleteTree, SymlinksAreRemovedNotFollowed) {
   EXPECT_TRUE(exists(*storage_, "precious/a"));
   EXPECT_FALSE(exists(*storage_, "d"));
   EXPECT_FALSE(exists(*storage_, "top"));
+}
+
+// It came when the directory above had been listed, and the files that it led to were removed.
+TEST_F(DeleteTree, SymlinkThatTakesTheirPlaceMeanwhileIsRemovedNotFollowed) {
+  put_file(*storage_, "precious/x", "1");
+  put_file(*storage_, "d/0", "1");
+  put_directory(*storage_, "d/a");
+  HookedStorage hooked(*storage_);
+  bool swapped = false;
+  hooked.set_hook([&](StorageOperation operation) -> Result<void> {
+    if (operation != StorageOperation::kRemoveFile || std::exchange(swapped, true)) return {};
+    storage_->remove_directory(path("d/a")).value();
+    put_symlink(*storage_, "d/a", "../precious");
+    return {};
+  });
+  EXPECT_EQ(run_.remove(hooked, {"d"}).failed, 0u);
+  EXPECT_TRUE(swapped);
+  EXPECT_TRUE(exists(*storage_, "precious/x"));
+  EXPECT_FALSE(exists(*storage_, "d"));
+}
+
+TEST_F(DeleteTree, DirectoryThatIsGoneMeanwhileCountsAsRemoved) {
+  put_file(*storage_, "d/0", "1");
+  put_directory(*storage_, "d/a");
+  HookedStorage hooked(*storage_);
+  bool removed = false;
+  hooked.set_hook([&](StorageOperation operation) -> Result<void> {
+    if (operation == StorageOperation::kRemoveFile && !std::exchange(removed, true))
+      storage_->remove_directory(path("d/a")).value();
+    return {};
+  });
+  EXPECT_EQ(run_.remove(hooked, {"d"}).failed, 0u);
+  EXPECT_EQ(run_.observer.of(0, "a").result, Done::kDone);
+  EXPECT_FALSE(exists(*storage_, "d"));
 }
 
 TEST_F(DeleteTree, MissingPathIsAnErrorUnlessIgnored) {
@@ -135,6 +171,16 @@ TEST_F(DeleteTree, StorageThatIsAwayForAMomentIsAskedAgain) {
   const auto faulty = make_faulty(*storage_, faults, run_.clock);
   EXPECT_EQ(run_.remove(*faulty, {"d"}).failed, 0u);
   EXPECT_EQ(run_.observer.faults.size(), 2u);
+  EXPECT_FALSE(exists(*storage_, "d"));
+}
+
+TEST_F(DeleteTree, DirectoryThatCannotBeLookedAtForAMomentIsLookedAtAgain) {
+  put_file(*storage_, "d/a/x", "1");
+  storage::Faults faults;
+  faults.on(StorageOperation::kStat, {}, 1, 2);  // of "d" for the item and the walk, then of "d/a"
+  const auto faulty = make_faulty(*storage_, faults, run_.clock);
+  EXPECT_EQ(run_.remove(*faulty, {"d"}).failed, 0u);
+  EXPECT_EQ(run_.observer.faults.size(), 1u);
   EXPECT_FALSE(exists(*storage_, "d"));
 }
 

@@ -470,21 +470,18 @@ void Plan::plan_file(Operation operation, const Frame& frame, const Entry* exist
   add(std::move(operation));
 }
 
-// A directory where a file or symlink must be: with leave to remove, its removal comes first.
-// False when the operation has failed instead.
+// A directory where a file or symlink must be: with leave to remove, its removal comes first. If it
+// holds what is left alone it stays, and what must be there fails when it gets its name. False when
+// the operation has failed instead.
 bool Plan::clear_directory_in_the_way(Operation& operation, const Frame& frame,
                                       const Entry& existing) {
-  if (!frame.directory.may_remove) {
+  if (!frame.directory.may_remove || is_left_alone(existing.name, existing.attributes.type)) {
     const std::string shown = escape_bytes(operation.target.text());
     add_failed(std::move(operation), Side::kTarget,
                make_error(Code::kAlreadyExists, "directory '{}' is in the way", shown));
     return false;
   }
-  CHECK(!removal_);
-  removal_.emplace(
-      parts_.target,
-      RemovalWalk::Start{operation.target, operation.below, item_, existing.attributes},
-      parts_.again);
+  begin_removal({operation.target, operation.below, item_, existing.attributes});
   return true;
 }
 
@@ -518,18 +515,29 @@ void Plan::compare_with(const Attributes& existing, Operation& operation) const 
   CHECK(false && "a sync level without a rule");
 }
 
-// Something at the target whose name the source does not have. What the filters exclude and the
-// temporaries of running tasks are no business of this transfer.
+// What the filters exclude and the temporaries of running tasks are no business of this transfer,
+// wherever they lie at the target.
+bool Plan::is_left_alone(std::string_view name, EntryType type) const {
+  return storage::is_temporary_name(name, {}) || !is_included(parts_.options.filters, name, type);
+}
+
+void Plan::begin_removal(RemovalWalk::Start start) {
+  CHECK(!removal_);
+  const auto keeps = [this](std::string_view name, EntryType type) {
+    // Of our own, an earlier run's: no file below what is removed wants it any more.
+    if (parts_.recovering && storage::is_temporary_name(name, parts_.owner)) return false;
+    return is_left_alone(name, type);
+  };
+  removal_.emplace(parts_.target, std::move(start), parts_.again, keeps);
+}
+
+// Something at the target whose name the source does not have.
 void Plan::plan_extra(Frame& frame, const Entry& extra) {
   if (!frame.directory.may_remove) return;
-  if (storage::is_temporary_name(extra.name, {})) return;
-  if (!is_included(parts_.options.filters, extra.name, extra.attributes.type)) return;
+  if (is_left_alone(extra.name, extra.attributes.type)) return;
   if (!frame.folded_names.empty() && frame.folded_names.contains(fold_case(extra.name))) return;
-  CHECK(!removal_);
-  removal_.emplace(parts_.target,
-                   RemovalWalk::Start{frame.target.child(extra.name), frame.below.child(extra.name),
-                                      item_, extra.attributes},
-                   parts_.again);
+  begin_removal(
+      {frame.target.child(extra.name), frame.below.child(extra.name), item_, extra.attributes});
 }
 
 // The files are done: enters the next subdirectory, or leaves this one.

@@ -10,6 +10,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -85,6 +86,8 @@ class Plan {
   void plan_file(Operation operation, const Frame& frame, const storage::Entry* existing);
   void plan_extra(Frame& frame, const storage::Entry& extra);
   void descend(Frame& frame);
+  bool is_left_alone(std::string_view name, storage::EntryType type) const;
+  void begin_removal(RemovalWalk::Start start);
 
   bool clear_directory_in_the_way(Operation& operation, const Frame& frame,
                                   const storage::Entry& existing);

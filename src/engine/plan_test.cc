@@ -338,6 +338,38 @@ TEST_F(DeleteExtra, ExcludedNamesAndTemporariesAreLeftAlone) {
   EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/extra"));
 }
 
+// They went with the directory that held them, if the source had none of its name.
+TEST_F(DeleteExtra, ExcludedNamesAreLeftAloneAtAnyDepthAndSoIsWhatHoldsThem) {
+  put_directory(*source_, "s");
+  for (const char* name : {"t/notes/deep/keep.txt", "t/notes/deep/x.tif", "t/notes/other/x.tif",
+                           "t/notes/raw/x.tif", "t/plain/x.tif"})
+    put_file(*target_, name, "1");
+  using Method = FilterRule::Method;
+  options_.filters = {{Method::kExclude, "raw", FilterRule::Applies::kDirectories},
+                      {Method::kInclude, "*.tif", {}},
+                      {Method::kExclude, "*", FilterRule::Applies::kFiles}};
+  EXPECT_THAT(plan(),
+              ElementsAre("mkdir t", "remove t/notes/deep/x.tif", "remove t/notes/other/x.tif",
+                          "remove t/notes/other", "remove t/plain/x.tif", "remove t/plain"));
+}
+
+TEST_F(DeleteExtra, TemporariesAreLeftAloneAtAnyDepth) {
+  put_directory(*source_, "s");
+  put_file(*target_, "t/a/b/" + storage::temporary_name("other", path("t/a/b/x")), "half");
+  put_file(*target_, "t/a/b/y", "1");
+  put_file(*target_, "t/a/c/y", "1");
+  EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/a/b/y", "remove t/a/c/y", "remove t/a/c"));
+}
+
+TEST_F(DeleteExtra, OwnTemporariesOfADeadRunGoWithTheDirectoryThatHoldsThem) {
+  put_directory(*source_, "s");
+  const std::string stale = "t/a/" + storage::temporary_name("task", path("t/a/x"));
+  put_file(*target_, stale, "half");
+  EXPECT_THAT(plan(), ElementsAre("mkdir t"));
+  recovering_ = true;
+  EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove " + stale, "remove t/a"));
+}
+
 TEST_F(DeleteExtra, UnreadableSourceDirectoryFailsAloneAndNothingOfItIsRemoved) {
   put_directory(*source_, "s/a");
   put_file(*source_, "s/b/x", "1");
@@ -375,6 +407,44 @@ TEST_F(DeleteExtra, DirectoryGivesWayToAFile) {
   put_file(*source_, "s/x", "1");
   put_file(*target_, "t/x/inner", "1");
   EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/x/inner", "remove t/x", "copy t/x"));
+}
+
+TEST_F(DeleteExtra, DirectoryThatHoldsAnExcludedNameGivesNoWayAndTheFileFails) {
+  put_file(*source_, "s/x", "1");
+  put_file(*source_, "s/y", "1");
+  put_file(*target_, "t/x/inner", "1");
+  put_file(*target_, "t/x/keep.txt", "kept");
+  options_.filters = {{FilterRule::Method::kExclude, "*.txt", {}}};
+  EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/x/inner", "copy t/x", "copy t/y"));
+  TestRun run;
+  run.options = options_;
+  const RunReport report = run.transfer(*source_, *target_, {item("s", "t")});
+  EXPECT_EQ(report.end, RunEnd::kCompleted);
+  EXPECT_EQ(report.failed, 1u);
+  EXPECT_EQ(run.observer.of(0, "x").error->code, Code::kAlreadyExists);
+  EXPECT_EQ(tree_of(*target_, "t").size(), 3u);  // x, x/keep.txt, y
+  EXPECT_EQ(content_of(*target_, "t/x/keep.txt"), "kept");
+  EXPECT_EQ(content_of(*target_, "t/y"), "1");
+}
+
+TEST_F(DeleteExtra, SymlinkFailsWhereADirectoryHoldsAnExcludedName) {
+  put_symlink(*source_, "s/x", "nowhere");
+  put_file(*target_, "t/x/keep.txt", "kept");
+  TestRun run;
+  run.options = options_;
+  run.options.symlinks = SymlinkPolicy::kKeep;
+  run.options.filters = {{FilterRule::Method::kExclude, "*.txt", {}}};
+  const RunReport report = run.transfer(*source_, *target_, {item("s", "t")});
+  EXPECT_EQ(report.end, RunEnd::kCompleted);
+  EXPECT_EQ(run.observer.of(0, "x").error->code, Code::kAlreadyExists);
+  EXPECT_EQ(content_of(*target_, "t/x/keep.txt"), "kept");
+}
+
+TEST_F(DeleteExtra, ExcludedDirectoryGivesNoWayToAFile) {
+  put_file(*source_, "s/x", "1");
+  put_file(*target_, "t/x/inner", "1");
+  options_.filters = {{FilterRule::Method::kExclude, "x", FilterRule::Applies::kDirectories}};
+  EXPECT_THAT(plan(), ElementsAre("mkdir t", "copy t/x: already exists"));
 }
 
 TEST_F(PlanTest, DirectoryInPlaceOfAFileIsAnErrorWithoutLeaveToRemove) {

@@ -149,15 +149,23 @@ void CompletionCheck::check_no_extras(const tasks::TransferRequest& request,
   const Tree& tree = source_.now(Links::kAsTheyAre);
   const auto source = tree.find(item.source.text());
   if (source == tree.end() || !source->second.is_directory()) return;
+  // Below an excluded name nothing is anybody's business.
+  const auto is_left_alone = [&](const std::string& path) {
+    const std::string at_source = moved(path, item.target.text(), item.source.text());
+    return is_temporary(path) ||
+           is_excluded(request.options.filters, target_, item.target.text(), path) ||
+           is_excluded(request.options.filters, tree, item.source.text(), at_source);
+  };
   for (const auto& [path, node] : target_) {
-    if (!is_within(path, item.target.text()) || is_temporary(path)) continue;
+    if (!is_within(path, item.target.text()) || is_left_alone(path)) continue;
     const std::string at_source = moved(path, item.target.text(), item.source.text());
     if (source_.now(links_of(request.options)).contains(at_source) || tree.contains(at_source))
       continue;
-    // Below an excluded name nothing is anybody's business.
-    if (is_excluded(request.options.filters, target_, item.target.text(), path) ||
-        is_excluded(request.options.filters, tree, item.source.text(), at_source))
-      continue;
+    // And directories stay with what they hold of it.
+    const bool holds_such = std::any_of(target_.begin(), target_.end(), [&](const auto& other) {
+      return is_within(other.first, path) && is_left_alone(other.first);
+    });
+    if (node.is_directory() && holds_such) continue;
     violation_.report("task {} was to delete what is extra: '{}' is still there", task.id,
                       escape_bytes(path));
   }
