@@ -2,6 +2,7 @@
 #include "tasks/validate.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/path.h"
 #include "base/random.h"
@@ -152,35 +153,43 @@ Result<std::optional<std::string>> root_of(endpoints::Endpoints& endpoints,
   return storage.error();
 }
 
-// What a service must not delete: the database with the record of the very task, and all
-// directories that hold it.
+// What a service must not delete: the database with the record of the very task, what SQLite keeps
+// beside it, and all directories that hold it.
 class OwnDatabase {
  public:
   // `root` is that of the endpoint, if it is of this host.
   OwnDatabase(const std::optional<std::string>& root, const std::string& database) {
     if (!root || database.empty()) return;
     const auto real = canonical(database);
-    if (!real) return;
-    root_ = canonical(*root).value_or("");
-    database_ = below_host_root(*real);
+    const auto real_root = canonical(*root);
     // A storage follows no symlink out of its root.
-    is_possible_ = !root_.empty() && database_.is_within(below_host_root(root_));
+    if (!real || !real_root || !below_host_root(*real).is_within(below_host_root(*real_root)))
+      return;
+    root_ = *real_root;
+    for (const char* suffix : {"", "-wal", "-shm"})
+      files_.push_back(below_host_root(*real + suffix));
   }
 
   Result<void> check(const RelPath& path, RealPaths::Last last) {
-    if (!is_possible_ || !database_.is_within(real_paths_.of(root_, path, last))) return {};
-    return refused(path, "holds");
+    if (files_.empty()) return {};
+    const RelPath real = real_paths_.of(root_, path, last);
+    for (const RelPath& file : files_)
+      if (file.is_within(real)) return refused(path, "holds");
+    return {};
   }
 
   // A glob in the last component.
   Result<void> check_glob(const RelPath& path) {
-    if (!is_possible_) return {};
+    if (files_.empty()) return {};
     const RelPath directory = real_paths_.of(root_, path.parent(), RealPaths::Last::kFollowed);
-    if (directory == database_ || !database_.is_within(directory)) return {};
-    const std::string below = database_.relative_to(directory).text();
-    const std::string_view name = std::string_view(below).substr(0, below.find('/'));
-    if (!engine::delete_glob_reaches(path.name(), name)) return {};
-    return refused(path, "reaches what holds");
+    for (const RelPath& file : files_) {
+      if (file == directory || !file.is_within(directory)) continue;
+      const std::string below = file.relative_to(directory).text();
+      const std::string_view name = std::string_view(below).substr(0, below.find('/'));
+      if (engine::delete_glob_reaches(path.name(), name))
+        return refused(path, "reaches what holds");
+    }
+    return {};
   }
 
  private:
@@ -191,9 +200,8 @@ class OwnDatabase {
                       escape_bytes(path.text()), how);
   }
 
-  std::string root_;  // canonical
-  RelPath database_;  // relative to the host's root
-  bool is_possible_ = false;
+  std::string root_;            // canonical
+  std::vector<RelPath> files_;  // relative to the host's root; none: nothing can reach them
   RealPaths real_paths_;
 };
 

@@ -241,7 +241,8 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
     request.items.push_back({RelPath::parse(path).value()});
     return world_.service->submit(request);
   };
-  for (const char* path : {"ada", "ada/state", "alias/state", "ada/state/wherry.db"}) {
+  for (const char* path :
+       {"ada", "ada/state", "alias/state", "ada/state/wherry.db", "ada/state/wherry.db-wal"}) {
     const auto submitted = removal(path);
     ASSERT_FALSE(submitted) << path;
     EXPECT_THAT(submitted.error().message, HasSubstr("the state of Wherry"));
@@ -249,8 +250,8 @@ TEST_F(HostOverlapTest, WhatHoldsTheStateOfTheServiceIsNotDeleted) {
   for (const char* path : {"ada/data", "alias", "ada/state2", "ada/state/endpoints/one"})
     EXPECT_TRUE(removal(path)) << path;
   with_globs = true;
-  for (const char* path :
-       {"a*", "ada/st?te", "alias/*", "ada/state/*", "ada/[s]tate", "ada/s\\tate"})
+  for (const char* path : {"a*", "ada/st?te", "alias/*", "ada/state/*", "ada/state/*-wal",
+                           "ada/[s]tate", "ada/s\\tate"})
     EXPECT_FALSE(removal(path)) << path;
   for (const char* path : {"b*", "ada/d*", "ada/data/*"}) EXPECT_TRUE(removal(path)) << path;
   for (const char* target : {"ada", "alias"}) {
