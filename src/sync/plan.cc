@@ -214,8 +214,9 @@ std::string join(std::string_view directory, std::string_view name) {
 std::string before_renames(const Journal& journal, const std::string& path) {
   const RelPath whole = RelPath::from_normal(path);
   for (const Rename& rename : journal.renames()) {
+    if (!rename.is_directory) break;  // those of directories come first
     const RelPath to = RelPath::from_normal(rename.to);
-    if (!rename.is_directory || !whole.is_within(to)) continue;
+    if (!whole.is_within(to)) continue;
     return RelPath::from_normal(rename.from).join(whole.relative_to(to)).text();
   }
   return path;

@@ -311,7 +311,8 @@ class FileMatcher {
     TRY(find_paths(*old, rename.from, now_at));
     if (!is_safe(request_, failed_, now_at, rename.to, &entry)) return false;
     // Also where the new name is now, if its directory is renamed.
-    if (!is_free(request_, before_renames(journal_, rename.to))) return false;
+    const std::string before = before_renames(journal_, rename.to);
+    if (before != rename.to && !is_free(request_, before)) return false;
     old->used = true;
     journal_.decide(ordinal, static_cast<std::uint8_t>(Action::kRename));
     if (rename.removed != kNowhere)
