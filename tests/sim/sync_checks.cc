@@ -127,8 +127,7 @@ void Checks::SyncChecks::check_unchanged(const Tree& target, std::string_view wh
 
 // Whether a file has taken the place of a directory above `path`: while it is not quiet, what was
 // there stays.
-bool Checks::SyncChecks::may_wait(const std::string& path) const {
-  if (definition_.settle == Duration(0)) return false;
+bool Checks::SyncChecks::has_given_way(const std::string& path) const {
   const Tree& source = source_.now(links());
   for (RelPath above = RelPath::from_normal(path).parent(); !above.is_root();
        above = above.parent()) {
@@ -138,7 +137,8 @@ bool Checks::SyncChecks::may_wait(const std::string& path) const {
   return false;
 }
 
-// At least that many percent of the catalog's files are nowhere at the source any more.
+// At least that many percent of the catalog's files are nowhere at the source any more; where
+// deletions are kept, of those alone that gave way to something.
 double Checks::SyncChecks::share_gone() const {
   std::set<std::uint64_t> inodes;
   for (const auto& [path, node] : source_.now(links())) {
@@ -151,8 +151,9 @@ double Checks::SyncChecks::share_gone() const {
     ++files;
     const bool is_file = known.observation.type == catalog::EntryType::kFile;
     const bool is_there = source_.now(links()).contains(below(std::string(kData), path));
-    if (is_file && !is_there && !may_wait(path) && !inodes.contains(known.observation.inode))
-      ++gone;
+    const bool counts = has_given_way(path) ? definition_.settle == Duration(0)
+                                            : definition_.deletions != sync::Deletions::kKeep;
+    if (is_file && !is_there && counts && !inodes.contains(known.observation.inode)) ++gone;
   }
   return files == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(files);
 }

@@ -34,7 +34,7 @@ class Checks::SyncChecks {
   Catalog read_catalog();
   bool is_interrupted();
   Links links() const;
-  bool may_wait(const std::string& path) const;
+  bool has_given_way(const std::string& path) const;
   double share_gone() const;
   void check_brake(const Tree& target);
   void check_mirror(const Tree& target);
