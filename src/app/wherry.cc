@@ -64,9 +64,8 @@ std::vector<Migration> all_migrations() {
   return all;
 }
 
-tasks::LocalServiceOptions service_options(const Options& settings, const std::string& directory) {
+tasks::LocalServiceOptions service_options(const Options& settings) {
   tasks::LocalServiceOptions options;
-  options.own_database = directory + "/wherry.db";
   options.active_tasks = static_cast<std::size_t>(settings.integer("tasks.active"));
   options.active_tasks_per_endpoint =
       static_cast<std::size_t>(settings.integer("tasks.active_per_endpoint"));
@@ -161,7 +160,7 @@ tasks::LocalService& Wherry::service() {
     const SignalsBlocked blocked;
     parts_->service = tasks::LocalService::create(
         {*parts_->database, *parts_->endpoints, system_clock(), system_random()},
-        service_options(parts_->settings, parts_->directory), parts_->execution);
+        service_options(parts_->settings), parts_->execution);
   }
   return *parts_->service;
 }

@@ -347,6 +347,7 @@ class SqliteDatabase : public Database {
 
   Result<void> migrate(std::span<const Migration> migrations) override;
 
+  const std::string& path() const override { return options_.path; }
   Result<std::int64_t> version() override {
     if (options_.path == kInMemory) return writes_.load();
     if (CommitWatch* const watch = watch_.load()) return watch->version(name_);

@@ -56,6 +56,8 @@ class Database {
   static Result<std::unique_ptr<Database>> open(const Options& options);
   virtual ~Database() = default;
 
+  virtual const std::string& path() const = 0;  // as it was opened
+
   // Another number than before once anything has been committed, by this process or another one
   // (of an in-memory database: once anything has been written). Takes microseconds. What is read
   // after it was asked is at least as new as it says.

@@ -116,7 +116,7 @@ class Service : public LocalService {
 
   std::map<EndpointId, Moved> moved() override;
   Result<void> check(const TransferRequest& request) override {
-    return validate(request, parts_.endpoints, options_.own_database, parts_.clock.now());
+    return validate(request, parts_.endpoints, parts_.database.path(), parts_.clock.now());
   }
   Result<Task> run(const TaskId& id, std::stop_token stop) override;
   Result<void> take_over(const TaskId& id) override { return store_.take_over(id); }
@@ -186,7 +186,7 @@ Result<Submitted> Service::submit_valid(const Request& request, Task task) {
   const TimePoint now = parts_.clock.now();
   // Before what would tell a stranger about the endpoints.
   TRY(check_access(request, parts_.endpoints, permissions_));
-  TRY(validate(request, parts_.endpoints, options_.own_database, now));
+  TRY(validate(request, parts_.endpoints, parts_.database.path(), now));
   TRY(refuse_too_many(request.owner));
   task.id = new_uuid(parts_.random);
   task.state = TaskState::kActive;

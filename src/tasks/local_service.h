@@ -25,7 +25,6 @@ struct LocalServiceOptions {
   std::size_t active_transfers_per_identity = 0;
   std::size_t active_deletes_per_identity = 0;
   std::size_t pending_per_identity = 0;  // that have not ended; more are refused (kConflict)
-  std::string own_database;              // its file, which no task may delete; empty: any may
   Duration history = std::chrono::hours(24 * 30);  // how long ended tasks are kept; 0: for ever
 };
 

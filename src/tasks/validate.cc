@@ -159,7 +159,7 @@ class OwnDatabase {
  public:
   // `root` is that of the endpoint, if it is of this host.
   OwnDatabase(const std::optional<std::string>& root, const std::string& database) {
-    if (!root || database.empty()) return;
+    if (!root) return;
     const auto real = canonical(database);
     const auto real_root = canonical(*root);
     // A storage follows no symlink out of its root.

@@ -12,7 +12,7 @@
 namespace wherry::tasks {
 
 // kInvalid; kNotFound for an endpoint that does not exist, kDenied for one that may not be written.
-// `own_database` is the file of this service's database, which no task may delete; empty: none.
+// `own_database` is the file of this service's database, which no task may delete.
 Result<void> validate(const TransferRequest& request, endpoints::Endpoints& endpoints,
                       const std::string& own_database, TimePoint now);
 Result<void> validate(const DeleteRequest& request, endpoints::Endpoints& endpoints,
