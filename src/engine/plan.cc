@@ -409,8 +409,9 @@ void Plan::plan_symlink(Frame& frame, Entry& entry, const Entry* existing) {
   operation.symlink_target = entry.symlink_target;
   if (parts_.options.symlinks == SymlinkPolicy::kIgnore) {
     operation.settled = Operation::Settled::kIgnored;
+  } else if (existing != nullptr && is_directory(*existing)) {
+    if (!clear_directory_in_the_way(operation, frame, *existing)) return;
   } else if (existing != nullptr) {
-    if (is_directory(*existing) && !clear_directory_in_the_way(operation, frame, *existing)) return;
     const bool same = existing->attributes.type == EntryType::kSymlink &&
                       existing->symlink_target == entry.symlink_target;
     if (same || parts_.options.sync_level == SyncLevel::kMissing)

@@ -409,6 +409,16 @@ TEST_F(DeleteExtra, DirectoryGivesWayToAFile) {
   EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/x/inner", "remove t/x", "copy t/x"));
 }
 
+TEST_F(DeleteExtra, DirectoryGivesWayToASymlinkAtEverySyncLevel) {
+  put_symlink(*source_, "s/x", "nowhere");
+  put_file(*target_, "t/x/inner", "1");
+  options_.symlinks = SymlinkPolicy::kKeep;
+  for (const SyncLevel level : {SyncLevel::kAlways, SyncLevel::kMissing, SyncLevel::kSize}) {
+    options_.sync_level = level;
+    EXPECT_THAT(plan(), ElementsAre("mkdir t", "remove t/x/inner", "remove t/x", "link t/x"));
+  }
+}
+
 TEST_F(DeleteExtra, DirectoryThatHoldsAnExcludedNameGivesNoWayAndTheFileFails) {
   put_file(*source_, "s/x", "1");
   put_file(*source_, "s/y", "1");
@@ -438,6 +448,20 @@ TEST_F(DeleteExtra, SymlinkFailsWhereADirectoryHoldsAnExcludedName) {
   EXPECT_EQ(report.end, RunEnd::kCompleted);
   EXPECT_EQ(run.observer.of(0, "x").error->code, Code::kAlreadyExists);
   EXPECT_EQ(content_of(*target_, "t/x/keep.txt"), "kept");
+}
+
+TEST_F(DeleteExtra, ExcludedFileGivesNoWayToADirectory) {
+  put_file(*source_, "s/x.txt/inner", "1");
+  put_file(*source_, "s/y/inner", "1");
+  put_file(*target_, "t/x.txt", "kept");
+  put_file(*target_, "t/y", "1");
+  TestRun run;
+  run.options = options_;
+  run.options.filters = {{FilterRule::Method::kExclude, "*.txt", FilterRule::Applies::kFiles}};
+  EXPECT_EQ(run.transfer(*source_, *target_, {item("s", "t")}).end, RunEnd::kCompleted);
+  EXPECT_EQ(run.observer.of(0, "x.txt").error->code, Code::kAlreadyExists);
+  EXPECT_EQ(content_of(*target_, "t/x.txt"), "kept");
+  EXPECT_EQ(content_of(*target_, "t/y/inner"), "1");
 }
 
 TEST_F(DeleteExtra, ExcludedDirectoryGivesNoWayToAFile) {

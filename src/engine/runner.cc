@@ -13,6 +13,7 @@
 #include "base/worker_pool.h"
 #include "engine/copy_file.h"
 #include "engine/delete_tree.h"
+#include "engine/filter.h"
 #include "engine/group_commit.h"
 #include "engine/plan.h"
 #include "engine/run_state.h"
@@ -391,13 +392,16 @@ wherry::Result<bool> TransferRun::make_or_find(const Operation& operation, std::
     return code != Code::kAlreadyExists && code != Code::kDenied;
   if (code != Code::kAlreadyExists) return std::move(made).error();
   if (!existing && existing.error().retry == Retry::kLater) return std::move(existing).error();
-  if (!options_.delete_extra) {
-    return make_error(Code::kAlreadyExists, "'{}' is in the way of a directory",
-                      escape_bytes(operation.target.text()));
+  if (options_.delete_extra) {
+    TRY_ASSIGN(const Entry there, target_.stat(operation.target, Storage::Follow::kNo));
+    if (is_included(options_.filters, operation.target.name(), there.attributes.type)) {
+      TRY(target_.remove_file(operation.target));
+      TRY(target_.make_directory(operation.target, mode));
+      return true;
+    }
   }
-  TRY(target_.remove_file(operation.target));
-  TRY(target_.make_directory(operation.target, mode));
-  return true;
+  return make_error(Code::kAlreadyExists, "'{}' is in the way of a directory",
+                    escape_bytes(operation.target.text()));
 }
 
 void TransferRun::make_directory(const Operation& operation) {
