@@ -139,6 +139,22 @@ Result<tasks::EndpointId> Stager::State::endpoint(const std::string& name_or_id)
   return found.id;
 }
 
+// What is not mounted is not filled below its mount point: trouble says that its directory is not
+// there.
+bool Stager::State::is_mounted(const std::string& alias) {
+  const Location* place = location(alias);
+  if (place == nullptr || place->base.is_root()) return true;
+  const auto there = endpoint(place->endpoint);
+  if (!there) {
+    trouble.add(alias, there.error().message);
+    return false;
+  }
+  const auto base = service().stat(*there, place->base);
+  if (!base)
+    trouble.add(alias, fmt::format("its directory is not there now: {}", base.error().message));
+  return base.has_value();
+}
+
 Result<void> Stager::State::apply(const StageTask& stage, const Outcomes& outcomes,
                                   Items::Task end) {
   if (outcomes.empty() && end == Items::Task::kGoesOn) return {};
@@ -237,6 +253,8 @@ Result<void> Stager::State::send(StageTask& stage) {
   if (stage.request.empty()) {
     TRY_ASSIGN(const bool is_ready, prepare(stage));
     if (!is_ready) return {};
+  } else if (!is_mounted(stage.key.location_alias)) {
+    return {};
   }
   auto request = decode_stage_request(stage.request);
   if (!request) {
@@ -299,13 +317,7 @@ Result<std::optional<BuiltRequest>> Stager::State::build(const StageTask& stage,
     trouble.add(alias, there.error().message);
     return none;
   }
-  // What is not mounted is not filled below its mount point.
-  if (!place->base.is_root()) {
-    if (const auto base = service().stat(*there, place->base); !base) {
-      trouble.add(alias, fmt::format("its directory is not there now: {}", base.error().message));
-      return none;
-    }
-  }
+  if (!is_mounted(alias)) return none;
   auto built = build_request(site, settings.transfers, *place, {*at_site, *there}, carried);
   if (!built) {
     trouble.add(alias, built.error().message);

@@ -50,6 +50,7 @@ struct Stager::State {
   const Location* location(const std::string& alias) const;
   bool is_wanted(const std::string& alias);
   Result<tasks::EndpointId> endpoint(const std::string& name_or_id);
+  bool is_mounted(const std::string& alias);
 
   // Sending.
   Result<void> send(StageTask& stage);

@@ -317,6 +317,19 @@ class StagerTroubleTest : public StagerTest {
     jobs_ = create({new_job("app", "l", {{"data", {"lab", "/x"}}}),
                     new_job("app", "f", {{"data", {"far", "/x"}}})});
   }
+  // A job that has run and left what goes to /results/r of the location far: file://`share`.
+  JobId finish_job_with_result_for(const std::string& share) {
+    Location& location = settings_.transfers.transfer_locations["far"];
+    location.endpoint = "local";
+    location.base = RelPath::parse(share).value();
+    start_stager();
+    app("keeps", {{"result", out("r")}});
+    const JobId job = create({new_job("keeps", "a", {{"result", {"far", "/results/r"}}})}).front();
+    settle();
+    write("site", "a/r", "done");
+    run_jobs(1);
+    return job;
+  }
   // Calls that concern `place` fail so.
   void break_place(const std::string& place, Error error) {
     const std::string id = endpoint_ids_[place];
@@ -565,15 +578,7 @@ TEST_F(StagerTroubleTest, WhatMayHaveBeenMadeAfterTheSettingsChangedIsNotSentByT
 
 TEST_F(StagerTroubleTest, AnUnmountedDirectoryIsWaitedForAndNotFilledBelowItsMountPoint) {
   const std::string share = scratch_.file("share");
-  Location& location = settings_.transfers.transfer_locations["far"];
-  location.endpoint = "local";
-  location.base = RelPath::parse(share).value();
-  start_stager();
-  app("keeps", {{"result", out("r")}});
-  const JobId job = create({new_job("keeps", "a", {{"result", {"far", "/results/r"}}})}).front();
-  settle();
-  write("site", "a/r", "done");
-  run_jobs(1);
+  const JobId job = finish_job_with_result_for(share);
   for (int round = 0; round < 3; ++round) {
     process();
     settle();
@@ -581,6 +586,30 @@ TEST_F(StagerTroubleTest, AnUnmountedDirectoryIsWaitedForAndNotFilledBelowItsMou
   EXPECT_FALSE(fs::exists(share));
   EXPECT_EQ(item_of(job, "result").state, ItemState::kPending);
   const auto alerts = step().alerts;
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_THAT(alerts[0].message, HasSubstr("its directory is not there"));
+  fs::create_directory(share);
+  pass(1min);
+  settle();
+  EXPECT_EQ(item_of(job, "result").state, ItemState::kDone);
+  EXPECT_TRUE(fs::exists(share + "/results/r"));
+}
+
+TEST_F(StagerTroubleTest, WhatWasToBeSentBeforeACrashWaitsForItsDirectoryToo) {
+  const std::string share = scratch_.file("share");
+  fs::create_directory(share);
+  const JobId job = finish_job_with_result_for(share);
+  process();
+  fault_ = [](std::string_view point) -> Result<void> {
+    if (point == "recorded") return make_error(Code::kUnavailable, "killed");
+    return {};
+  };
+  EXPECT_FALSE(stager_->step({}));
+  fault_ = nullptr;
+  fs::remove(share);
+  const auto alerts = step().alerts;
+  service_->run_tasks();
+  EXPECT_FALSE(fs::exists(share));
   ASSERT_EQ(alerts.size(), 1u);
   EXPECT_THAT(alerts[0].message, HasSubstr("its directory is not there"));
   fs::create_directory(share);
