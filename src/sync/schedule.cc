@@ -35,7 +35,12 @@ Duration SyncSchedule::interval() const {
 
 void SyncSchedule::plan_next_full(Duration monotonic, TimePoint wall) {
   full_due_ = cron_ ? Duration::max() : monotonic + interval();
-  cron_due_ = cron_ ? cron_->next_after(wall) : TimePoint::max();
+  if (cron_) plan_cron(wall);
+}
+
+void SyncSchedule::plan_cron(TimePoint wall) {
+  cron_due_ = cron_->next_after(wall);
+  cron_planned_ = wall;
 }
 
 void SyncSchedule::touch(const std::vector<std::string>& directories, Duration monotonic) {
@@ -60,6 +65,8 @@ std::optional<Duration> SyncSchedule::wait(Duration monotonic, TimePoint wall) c
 }
 
 std::optional<SyncSchedule::Due> SyncSchedule::take(Duration monotonic, TimePoint wall) {
+  // The clock was set back: what it said before holds nothing back.
+  if (cron_ && wall < cron_planned_) plan_cron(wall);
   const auto left = wait(monotonic, wall);
   if (!left || *left > Duration(0)) return std::nullopt;
   Due due;

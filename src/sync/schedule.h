@@ -43,6 +43,7 @@ class SyncSchedule {
 
  private:
   void plan_next_full(Duration monotonic, TimePoint wall);
+  void plan_cron(TimePoint wall);
   Duration interval() const;
 
   SyncDefinition definition_;
@@ -51,6 +52,7 @@ class SyncSchedule {
   std::map<std::string, Duration> dirty_;  // directory -> when its files are quiet
   Duration full_due_{0};                   // the first thing is to look at everything
   TimePoint cron_due_ = TimePoint::max();
+  TimePoint cron_planned_;  // when that was computed
   std::optional<Due> running_;
   Duration not_before_{0};   // a little rest between passes, longer after failures
   int failures_ = 0;         // one after another

@@ -77,6 +77,16 @@ TEST_F(ScheduleTest, ACronLineCountsByTheWallClock) {
   EXPECT_TRUE(schedule.take(now_, wall())->full);
 }
 
+TEST_F(ScheduleTest, AClockThatIsSetBackHoldsNoCronLineBack) {
+  definition_.cron = "*/15 * * * *";
+  SyncSchedule schedule = make();
+  schedule.take(now_, wall());
+  schedule.ended(report_, now_, wall());
+  const TimePoint last_year = wall() - std::chrono::hours(24 * 365);
+  EXPECT_FALSE(schedule.take(now_, last_year));
+  EXPECT_EQ(schedule.wait(now_, last_year), Duration(8min + 57s));
+}
+
 TEST_F(ScheduleTest, ADirectoryIsDueWhenItsFirstFileIsQuiet) {
   SyncSchedule schedule = running_schedule();
   schedule.touch({"a"}, now_);
