@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "storage/posix_root.h"
 #include "sync/source_tree.h"
 
 namespace wherry::sync {
@@ -24,13 +25,13 @@ using engine::SymlinkPolicy;
 constexpr unsigned kStatMask =
     STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_INO;
 constexpr std::size_t kListBuffer = std::size_t{64} << 10;
-constexpr int kMaxLinks = 40;  // followed one after another, as the kernel does
 
-int open_at(int directory, const char* path, std::uint64_t flags, std::uint64_t resolve) {
+// Follows no symlink.
+UniqueFd open_beneath(int directory, const char* path, int flags) {
   open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how));
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how)));
 }
 
 std::int64_t ns_of(const struct statx_timestamp& time) {
@@ -76,9 +77,8 @@ class CName {
 
 class HostTree : public SourceTree {
  public:
-  HostTree(std::string root_path, UniqueFd root, UniqueFd base_fd, RelPath base, Rules rules)
-      : root_path_(std::move(root_path)),
-        root_(std::move(root)),
+  HostTree(storage::PosixRoot root, UniqueFd base_fd, RelPath base, Rules rules)
+      : root_(std::move(root)),
         base_fd_(std::move(base_fd)),
         base_(std::move(base)),
         rules_(std::move(rules)) {}
@@ -99,28 +99,26 @@ class HostTree : public SourceTree {
                        const catalog::Entry* known, catalog::Entry& entry, Listing& out) const;
   Result<Seen> follow(const std::string& path, const char* name, catalog::Entry& entry,
                       Listing& out) const;
-  Result<struct statx> resolve(std::string path) const;
   bool is_above(const struct statx& status, const std::string& path) const;
 
-  std::string root_path_;
-  UniqueFd root_;     // of the endpoint
-  UniqueFd base_fd_;  // of the sync
+  storage::PosixRoot root_;  // of the endpoint
+  UniqueFd base_fd_;         // of the sync
   RelPath base_;
   Rules rules_;
 };
 
 Result<UniqueFd> HostTree::open_directory(const std::string& path) const {
-  const bool follows = rules_.symlinks == SymlinkPolicy::kCopy;
-  const std::uint64_t flags = O_RDONLY | O_DIRECTORY | O_NOATIME;
-  const std::string whole = follows ? base_.join(RelPath::from_normal(path)).text() : path;
-  const char* name = whole.empty() ? "." : whole.c_str();
-  const int from = follows ? root_.get() : base_fd_.get();
-  const std::uint64_t bounds = follows ? RESOLVE_BENEATH : (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-  int fd = open_at(from, name, flags, bounds);
-  if (fd < 0 && errno == EPERM)  // O_NOATIME is for the owner only
-    fd = open_at(from, name, flags & ~static_cast<std::uint64_t>(O_NOATIME), bounds);
-  if (fd < 0) return errno_error(errno, fmt::format("open directory '{}'", escape_bytes(path)));
-  return UniqueFd(fd);
+  const auto open = [&](int flags) -> Result<UniqueFd> {
+    if (rules_.symlinks == SymlinkPolicy::kCopy)
+      return root_.open_path(base_.join(RelPath::from_normal(path)), flags);
+    UniqueFd fd = open_beneath(base_fd_.get(), path.empty() ? "." : path.c_str(), flags);
+    if (!fd) return errno_error(errno, fmt::format("open directory '{}'", escape_bytes(path)));
+    return fd;
+  };
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY;
+  auto fd = open(kFlags | O_NOATIME);
+  if (!fd && fd.error().code == Code::kDenied) return open(kFlags);  // that is for the owner only
+  return fd;
 }
 
 Result<void> HostTree::read(const std::string& path, const catalog::DirectoryEntries* known,
@@ -264,54 +262,30 @@ Result<HostTree::Seen> HostTree::follow(const std::string& path, const char* nam
     out.problems.push_back({relative, std::move(why)});
     return Seen::kSkipped;
   };
-  auto status = resolve(base_.join(RelPath::from_normal(relative)).text());
-  if (!status) return refuse(status.error().message);
-  entry.observation = observe(status.value());
+  const auto fd = root_.open_path(base_.join(RelPath::from_normal(relative)), O_PATH);
+  if (!fd) return refuse(fd.error().message);
+  struct statx status;
+  if (::statx(fd->get(), "", AT_EMPTY_PATH, kStatMask, &status) != 0)
+    return errno_error(errno, fmt::format("stat '{}'", escape_bytes(relative)));
+  entry.observation = observe(status);
   if (entry.observation.type == EntryType::kOther) {
     ++out.specials_skipped;
     return Seen::kSkipped;
   }
   if (entry.observation.type == EntryType::kDirectory) {
-    if (is_above(status.value(), path))
-      return refuse("the symlink leads to a directory above itself");
+    if (is_above(status, path)) return refuse("the symlink leads to a directory above itself");
     keep_identity_only(entry.observation);
   }
   return Seen::kEntry;
-}
-
-Result<struct statx> HostTree::resolve(std::string path) const {
-  for (int links = 0; links < kMaxLinks; ++links) {
-    const UniqueFd fd(open_at(root_.get(), path.c_str(), O_PATH, RESOLVE_BENEATH));
-    if (fd) {
-      struct statx status;
-      if (::statx(fd.get(), "", AT_EMPTY_PATH, kStatMask, &status) != 0)
-        return errno_error(errno, "look at the symlink's target");
-      return status;
-    }
-    if (errno != EXDEV) return errno_error(errno, "follow the symlink");
-    // It leaves the root, or is absolute: one that comes back in is followed by resolving it anew.
-    std::array<char, kMaxPathBytes + 1> target;
-    const UniqueFd link(open_at(root_.get(), path.c_str(), O_PATH | O_NOFOLLOW, RESOLVE_BENEATH));
-    const ssize_t size = link ? ::readlinkat(link.get(), "", target.data(), target.size()) : -1;
-    const std::string_view text(target.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
-    const std::string inside = root_path_ == "/" ? "/" : root_path_ + "/";
-    auto stripped = text.starts_with(inside) ? RelPath::parse(text.substr(inside.size()))
-                                             : Result<RelPath>(Error{});
-    if (!stripped)
-      return make_error(Code::kDenied, "the symlink leads out of the endpoint, it is not followed");
-    path = stripped->is_root() ? "." : stripped->text();
-  }
-  return make_error(Code::kInvalid, "the symlink leads over more than {} others", kMaxLinks);
 }
 
 // Whether `status` is the directory at `path` or one above it.
 bool HostTree::is_above(const struct statx& status, const std::string& path) const {
   RelPath place = base_.join(RelPath::from_normal(path));
   for (;;) {
-    const std::string text = place.is_root() ? "." : place.text();
-    const UniqueFd fd(open_at(root_.get(), text.c_str(), O_PATH, RESOLVE_BENEATH));
+    const auto fd = root_.open_path(place, O_PATH);
     struct statx above;
-    if (fd && ::statx(fd.get(), "", AT_EMPTY_PATH, STATX_INO, &above) == 0 &&
+    if (fd && ::statx(fd->get(), "", AT_EMPTY_PATH, STATX_INO, &above) == 0 &&
         above.stx_ino == status.stx_ino && above.stx_dev_major == status.stx_dev_major &&
         above.stx_dev_minor == status.stx_dev_minor)
       return true;
@@ -324,18 +298,11 @@ bool HostTree::is_above(const struct statx& status, const std::string& path) con
 
 Result<std::unique_ptr<SourceTree>> open_host_tree(const std::string& root, const RelPath& base,
                                                    const Rules& rules) {
-  UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd) return errno_error(errno, fmt::format("open '{}'", escape_bytes(root)));
-  const std::string text = base.is_root() ? "." : base.text();
-  // Absolute symlinks lead out of any root but the host's own.
-  const std::uint64_t bounds = root == "/" ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
-  UniqueFd base_fd(open_at(root_fd.get(), text.c_str(), O_PATH | O_DIRECTORY, bounds));
-  if (!base_fd) {
-    return errno_error(errno,
-                       fmt::format("open '{}' in '{}'", escape_bytes(text), escape_bytes(root)));
-  }
+  TRY_ASSIGN(storage::PosixRoot host, storage::PosixRoot::open(root));
+  TRY_ASSIGN(UniqueFd base_fd, host.open_path(base, O_PATH | O_DIRECTORY), "below '{}'",
+             escape_bytes(root));
   return std::unique_ptr<SourceTree>(
-      std::make_unique<HostTree>(root, std::move(root_fd), std::move(base_fd), base, rules));
+      std::make_unique<HostTree>(std::move(host), std::move(base_fd), base, rules));
 }
 
 }  // namespace wherry::sync

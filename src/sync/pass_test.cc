@@ -452,6 +452,8 @@ TEST_F(PassTest, SymlinksAreFollowedWithinTheEndpointOnly) {
   link("to_file", "real/file");
   link("to_directory", "real");
   link("absolute", at_source("real/file"));
+  link("absolute_directory", at_source("other"));
+  write("other/deep/file", "deep");
   link("dangling", "nowhere");
   link("real/up", "..");
   link("a", "b");
@@ -463,12 +465,16 @@ TEST_F(PassTest, SymlinksAreFollowedWithinTheEndpointOnly) {
   for (const Problem& problem : report.problems) refused.push_back(problem.path);
   EXPECT_THAT(refused,
               UnorderedElementsAre("a", "b", "dangling", "escape", "real/up", "to_directory/up"));
-  EXPECT_THAT(tree(target_), UnorderedElementsAre(testing::Pair("absolute", "content"),
-                                                  testing::Pair("real", "<directory>"),
-                                                  testing::Pair("real/file", "content"),
-                                                  testing::Pair("to_file", "content"),
-                                                  testing::Pair("to_directory", "<directory>"),
-                                                  testing::Pair("to_directory/file", "content")));
+  using testing::Pair;
+  EXPECT_THAT(
+      tree(target_),
+      UnorderedElementsAre(
+          Pair("absolute", "content"), Pair("absolute_directory", "<directory>"),
+          Pair("absolute_directory/deep", "<directory>"),
+          Pair("absolute_directory/deep/file", "deep"), Pair("other", "<directory>"),
+          Pair("other/deep", "<directory>"), Pair("other/deep/file", "deep"),
+          Pair("real", "<directory>"), Pair("real/file", "content"), Pair("to_file", "content"),
+          Pair("to_directory", "<directory>"), Pair("to_directory/file", "content")));
   service_.forget();
   run();
   EXPECT_THAT(service_.copied, IsEmpty());
