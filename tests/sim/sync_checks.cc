@@ -125,14 +125,17 @@ void Checks::SyncChecks::check_unchanged(const Tree& target, std::string_view wh
     violation_.report("{} changed the target", why);
 }
 
-// Whether a file has taken the place of a directory above `path`: while it is not quiet, what was
-// there stays.
+// Whether something has taken the place of a directory above `path`: while that is not quiet, what
+// was there stays.
 bool Checks::SyncChecks::has_given_way(const std::string& path) const {
   const Tree& source = source_.now(links());
   for (RelPath above = RelPath::from_normal(path).parent(); !above.is_root();
        above = above.parent()) {
     const auto node = source.find(below(std::string(kData), above.text()));
-    if (node != source.end()) return !node->second.is_directory();
+    if (node == source.end()) continue;
+    // A symlink that is left out takes nobody's place.
+    if (node->second.is_symlink()) return definition_.symlinks != engine::SymlinkPolicy::kIgnore;
+    return !node->second.is_directory();
   }
   return false;
 }
