@@ -189,7 +189,8 @@ std::vector<OptionSpec> add_options() {
   return {
       {.name = "every",
        .value = "TIME",
-       .help = "How long `wherry sync watch` waits between two full scans, e.g. 15m.",
+       .help = "How long `wherry sync watch` waits between two full scans (1h; 5m for a source"
+               " elsewhere, and with --symlinks copy).",
        .kind = ValueKind::kDuration},
       {.name = "cron",
        .value = "'M H D M W'",

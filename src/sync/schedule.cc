@@ -30,7 +30,9 @@ SyncSchedule::SyncSchedule(const SyncDefinition& definition, bool has_events, Du
 
 Duration SyncSchedule::interval() const {
   if (definition_.every != Duration(0)) return definition_.every;
-  return has_events_ ? kFullScanWatched : kFullScanUnwatched;
+  // No event tells of what lies behind a symlink that is followed.
+  const bool sees_all = has_events_ && definition_.symlinks != engine::SymlinkPolicy::kCopy;
+  return sees_all ? kFullScanWatched : kFullScanUnwatched;
 }
 
 void SyncSchedule::plan_next_full(Duration monotonic, TimePoint wall) {
@@ -51,6 +53,12 @@ void SyncSchedule::touch(const std::vector<std::string>& directories, Duration m
     dirty_.clear();
     full_due_ = std::min(full_due_, monotonic + definition_.settle);
   }
+}
+
+void SyncSchedule::set_events(bool has_events) {
+  if (has_events) not_before_ = Duration(0);
+  if (has_events || has_events_) need_full();  // what happened meanwhile was not told
+  has_events_ = has_events;
 }
 
 std::optional<Duration> SyncSchedule::wait(Duration monotonic, TimePoint wall) const {

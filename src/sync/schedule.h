@@ -25,8 +25,11 @@ class SyncSchedule {
 
   // Something happened in these directories.
   void touch(const std::vector<std::string>& directories, Duration monotonic);
-  // Events were lost.
+  // Events were lost: everything is looked at, as soon as a pass may run.
   void need_full() { full_due_ = Duration(0); }
+  // From now on changes are told by touch(), or are not any more. Where they begin to be, whatever
+  // held the sync back has perhaps gone.
+  void set_events(bool has_events);
 
   struct Due {
     bool full = false;

@@ -59,6 +59,39 @@ TEST_F(ScheduleTest, WithoutEventsScansComeMoreOften) {
   EXPECT_EQ(schedule.wait(now_, wall()), Duration(kFullScanUnwatched));
 }
 
+TEST_F(ScheduleTest, WhatLiesBehindFollowedSymlinksIsLookedForMoreOften) {
+  definition_.symlinks = engine::SymlinkPolicy::kCopy;
+  EXPECT_EQ(running_schedule().wait(now_, wall()), Duration(kFullScanUnwatched) - 1s);
+}
+
+TEST_F(ScheduleTest, WhereEventsBeginOrEndEverythingIsLookedAtOnce) {
+  SyncSchedule schedule = make(false);
+  const auto runs_once = [&] {
+    const auto due = schedule.take(now_, wall());
+    ASSERT_TRUE(due);
+    EXPECT_TRUE(due->full);
+    schedule.ended(report_, now_, wall());
+    now_ += 1s;
+    EXPECT_FALSE(schedule.take(now_, wall()));
+  };
+  runs_once();
+  schedule.set_events(false);
+  EXPECT_FALSE(schedule.take(now_, wall()));
+  schedule.set_events(true);
+  runs_once();
+  EXPECT_EQ(schedule.wait(now_, wall()), Duration(kFullScanWatched) - 1s);
+  schedule.set_events(false);
+  runs_once();
+  EXPECT_EQ(schedule.wait(now_, wall()), Duration(kFullScanUnwatched) - 1s);
+  // A source that was away does not wait for the pause after failures.
+  now_ += kFullScanUnwatched;
+  ASSERT_TRUE(schedule.take(now_, wall()));
+  schedule.failed(now_);
+  EXPECT_FALSE(schedule.take(now_, wall()));
+  schedule.set_events(true);
+  runs_once();
+}
+
 TEST_F(ScheduleTest, TheDefinitionsIntervalCounts) {
   definition_.every = 15min;
   SyncSchedule schedule = make();

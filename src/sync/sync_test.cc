@@ -255,10 +255,12 @@ class WatchTest : public SyncFixture {
     options.on_note = [this](std::string_view, std::string_view message) {
       const std::lock_guard lock(mutex_);
       notes_.emplace_back(message);
+      changed_.notify_all();
     };
+    options.refresh = std::chrono::milliseconds(50);
     pool_.submit([this, options] { syncs_.watch(options, stop_.get_token()).value(); });
   }
-  // Waits until a pass has made it true.
+  // Waits until a pass or a note has made it true.
   bool eventually(const std::function<bool()>& is_true) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(20), is_true);
@@ -334,6 +336,51 @@ TEST_F(WatchTest, EventsNameTheDirectoriesAndFollowRenames) {
   remove("z");
   watch->read().value();
   EXPECT_EQ(watch->directory_count(), 1u);
+}
+
+TEST_F(WatchTest, ASymlinkAsRootIsWatchedAndThatItLeadsElsewhereIsSeen) {
+  make_directory("a");
+  make_directory("b");
+  const std::string alias = scratch_.file("alias");
+  fs::create_directory_symlink(at_source("a"), alias);
+  const auto watch = TreeWatch::open(alias, {}).value();
+  write("a/f", "x");
+  EXPECT_THAT(watch->read()->dirty, ElementsAre(""));
+  EXPECT_TRUE(watch->is_in_place());
+  fs::remove(alias);
+  EXPECT_FALSE(watch->is_in_place());
+  fs::create_directory_symlink(at_source("b"), alias);
+  EXPECT_FALSE(watch->is_in_place());
+}
+
+TEST_F(WatchTest, ASourceThatComesBackIsWatchedAgain) {
+  write("sub/old", "1");
+  syncs_.add(definition_).value();
+  const std::string elsewhere = scratch_.file("elsewhere");
+  fs::rename(source_, elsewhere);
+  start();
+  ASSERT_TRUE(eventually([&] { return !notes_.empty(); }));
+  EXPECT_THAT(notes_.front(), HasSubstr("no such directory"));
+  fs::rename(elsewhere, source_);
+  EXPECT_TRUE(eventually([&] { return fs::exists(at_target("sub/old")); }));
+  write("sub/new", "2");
+  EXPECT_TRUE(eventually([&] { return fs::exists(at_target("sub/new")); }));
+}
+
+// No event tells of that, nor of what is mounted over a source.
+TEST_F(WatchTest, ASourceThatIsReplacedIsWatchedAgain) {
+  write("one/a", "1");
+  write("two/b", "2");
+  fs::create_directory_symlink("one", at_source("current"));
+  definition_.source.path = RelPath::from_normal("current");
+  syncs_.add(definition_).value();
+  start();
+  ASSERT_TRUE(eventually([&] { return fs::exists(at_target("a")); }));
+  fs::remove(at_source("current"));
+  fs::create_directory_symlink("two", at_source("current"));
+  EXPECT_TRUE(eventually([&] { return fs::exists(at_target("b")); }));
+  write("two/c", "3");
+  EXPECT_TRUE(eventually([&] { return fs::exists(at_target("c")); }));
 }
 
 TEST_F(WatchTest, ExcludedNamesRaiseNoEvents) {

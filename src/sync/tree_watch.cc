@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "sync/plan.h"
 
@@ -31,6 +32,12 @@ bool is_directory(const std::string& host_path, const dirent& entry) {
   return ::lstat((host_path + "/" + entry.d_name).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+std::optional<std::pair<dev_t, ino_t>> id_of(const std::string& host_path) {
+  struct stat status;
+  if (::stat(host_path.c_str(), &status) != 0) return std::nullopt;
+  return std::pair(status.st_dev, status.st_ino);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TreeWatch>> TreeWatch::open(const std::string& directory,
@@ -47,6 +54,7 @@ Result<std::unique_ptr<TreeWatch>> TreeWatch::open(const std::string& directory,
 }
 
 Result<void> TreeWatch::watch_all() {
+  root_id_ = id_of(host_path("")).value_or(std::pair<dev_t, ino_t>());
   TRY_ASSIGN(const bool there, watch_one(""));
   if (!there) {
     return make_error(Code::kNotFound, "watch '{}': there is no such directory",
@@ -54,6 +62,8 @@ Result<void> TreeWatch::watch_all() {
   }
   return watch_below("", nullptr);
 }
+
+bool TreeWatch::is_in_place() const { return id_of(host_path("")) == root_id_; }
 
 // False if the directory has gone or cannot be read.
 Result<bool> TreeWatch::watch_one(const std::string& path) {

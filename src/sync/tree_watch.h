@@ -4,9 +4,12 @@
 // comes at an interval.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -32,6 +35,9 @@ class TreeWatch {
   Result<Events> read();
   // Watches everything anew, after events were lost.
   Result<void> watch_all();
+  // Whether the root's path still leads to the directory that is watched. It does not once
+  // something was mounted over it, or a symlink above it leads elsewhere: no event tells of that.
+  bool is_in_place() const;
   std::size_t directory_count() const { return paths_.size(); }
 
  private:
@@ -43,14 +49,14 @@ class TreeWatch {
   Result<bool> watch_one(const std::string& path);
   void forget_below(const std::string& path);
   Result<void> take(const char* record, Events& events);
-  std::string host_path(const std::string& path) const {
-    return path.empty() ? root_ : root_ + "/" + path;
-  }
+  // The root, with a slash behind it, may be a symlink.
+  std::string host_path(const std::string& path) const { return root_ + "/" + path; }
 
   std::string root_;
   Rules rules_;
   UniqueFd fd_;
   std::unordered_map<int, std::string> paths_;  // by watch descriptor
+  std::pair<dev_t, ino_t> root_id_;
 };
 
 }  // namespace wherry::sync

@@ -19,8 +19,8 @@
 namespace wherry::sync {
 namespace {
 
-// How often definitions are read again: a sync that was added, changed or paused is seen by then.
-constexpr Duration kRefresh = std::chrono::seconds(10);
+// Where the system allows no more watches, for one: how long until they are tried again.
+constexpr Duration kNextWatch = kFullScanUnwatched;
 constexpr std::size_t kMaxSyncs = 4096;
 
 // Wakes the loop from other threads.
@@ -42,11 +42,13 @@ class WakeUp {
 };
 
 struct Watched {
-  Watched(SyncDefinition watched, std::unique_ptr<TreeWatch> events, SyncSchedule plan)
-      : definition(std::move(watched)), watch(std::move(events)), schedule(std::move(plan)) {}
+  Watched(SyncDefinition watched, SyncSchedule plan)
+      : definition(std::move(watched)), schedule(std::move(plan)) {}
 
   SyncDefinition definition;
   std::unique_ptr<TreeWatch> watch;  // null: scans only
+  Duration next_watch{0};            // while there is none: no new one before
+  std::string note;                  // the last one that was told
   SyncSchedule schedule;
   bool is_dropped = false;  // paused, removed or changed; goes when its pass has ended
 };
@@ -70,14 +72,16 @@ class WatchLoop {
   Result<void> refresh();
   void add(const SyncDefinition& definition);
   std::string host_directory(const SyncDefinition& definition);
-  std::unique_ptr<TreeWatch> open_watch(const SyncDefinition& definition);
+  void open_watch(Watched& watched);
+  void look_after_watch(Watched& watched);
   void fall_back(Watched& watched, const Error& error);
+  void scan_only(Watched& watched, std::string why, Duration next_watch);
   void start_due();
   void start(Watched& watched, SyncSchedule::Due due);
   void wait_for_events();
   void read_events(Watched& watched);
   void take_finished();
-  void note(std::string_view sync, std::string_view message);
+  void note(Watched& watched, std::string message);
 
   const PassParts& parts_;
   const WatchOptions& options_;
@@ -91,8 +95,10 @@ class WatchLoop {
   WorkerPool pool_;  // the last member: its work uses the others
 };
 
-void WatchLoop::note(std::string_view sync, std::string_view message) {
-  if (options_.on_note) options_.on_note(sync, message);
+void WatchLoop::note(Watched& watched, std::string message) {
+  if (watched.note == message) return;
+  watched.note = std::move(message);
+  if (options_.on_note) options_.on_note(watched.definition.name, watched.note);
 }
 
 // Where the source is on this host; empty: elsewhere.
@@ -105,32 +111,35 @@ std::string WatchLoop::host_directory(const SyncDefinition& definition) {
   return path.is_root() ? **root : **root + "/" + path.text();
 }
 
-std::unique_ptr<TreeWatch> WatchLoop::open_watch(const SyncDefinition& definition) {
+// First the watch, then the scan that it asks for: nothing can happen between them unseen.
+void WatchLoop::open_watch(Watched& watched) {
+  const SyncDefinition& definition = watched.definition;
   const std::string directory = host_directory(definition);
-  if (directory.empty()) {
-    note(definition.name, "the source is not on this host: it is scanned at intervals");
-    return nullptr;
-  }
+  if (directory.empty())
+    return scan_only(watched, "the source is not on this host: it is scanned at intervals",
+                     kNextWatch);
   auto watch = TreeWatch::open(directory, {definition.symlinks, definition.filters});
-  if (!watch) {
-    note(definition.name,
-         fmt::format("{}; until then it is scanned at intervals", watch.error().message));
-    return nullptr;
-  }
-  note(definition.name, fmt::format("watching {} directories", (*watch)->directory_count()));
-  return std::move(watch).value();
+  if (!watch) return fall_back(watched, watch.error());
+  note(watched, fmt::format("watching {} directories", (*watch)->directory_count()));
+  watched.watch = std::move(watch).value();
+  watched.schedule.set_events(true);
+}
+
+void WatchLoop::look_after_watch(Watched& watched) {
+  if (watched.watch != nullptr && watched.watch->is_in_place()) return;
+  if (watched.watch == nullptr && parts_.clock.monotonic() < watched.next_watch) return;
+  watched.watch.reset();
+  open_watch(watched);
 }
 
 void WatchLoop::add(const SyncDefinition& definition) {
-  // First the watch, then the scan: nothing can happen between them unseen.
-  auto watch = open_watch(definition);
-  SyncSchedule schedule(definition, watch != nullptr, parts_.clock.monotonic(), parts_.clock.now());
-  syncs_[definition.name] =
-      std::make_unique<Watched>(definition, std::move(watch), std::move(schedule));
+  const SyncSchedule schedule(definition, false, parts_.clock.monotonic(), parts_.clock.now());
+  auto& watched = syncs_[definition.name] = std::make_unique<Watched>(definition, schedule);
+  open_watch(*watched);
 }
 
 Result<void> WatchLoop::refresh() {
-  next_refresh_ = parts_.clock.monotonic() + kRefresh;
+  next_refresh_ = parts_.clock.monotonic() + options_.refresh;
   TRY_ASSIGN(const std::vector<SyncDefinition> definitions, parts_.store.list());
   std::map<std::string, const SyncDefinition*> wanted;
   for (const SyncDefinition& definition : definitions) {
@@ -147,18 +156,27 @@ Result<void> WatchLoop::refresh() {
     it = can_go ? syncs_.erase(it) : std::next(it);
   }
   for (const auto& [name, definition] : wanted) {
-    if (!syncs_.contains(name)) add(*definition);
+    const auto known = syncs_.find(name);
+    if (known == syncs_.end()) {
+      add(*definition);
+    } else if (!known->second->is_dropped) {
+      look_after_watch(*known->second);
+    }
   }
   return {};
 }
 
 void WatchLoop::fall_back(Watched& watched, const Error& error) {
-  note(watched.definition.name,
-       fmt::format("{}; until then it is scanned at intervals", error.message));
+  const bool is_gone = error.code == Code::kNotFound;  // that it is there again is soon seen
+  scan_only(watched, fmt::format("{}; until then it is scanned at intervals", error.message),
+            is_gone ? Duration(0) : kNextWatch);
+}
+
+void WatchLoop::scan_only(Watched& watched, std::string why, Duration next_watch) {
+  note(watched, std::move(why));
   watched.watch.reset();
-  if (!watched.schedule.is_running())
-    watched.schedule =
-        SyncSchedule(watched.definition, false, parts_.clock.monotonic(), parts_.clock.now());
+  watched.schedule.set_events(false);
+  watched.next_watch = parts_.clock.monotonic() + next_watch;
 }
 
 void WatchLoop::read_events(Watched& watched) {

@@ -20,8 +20,11 @@ struct WatchOptions {
   std::size_t scan_threads = 2;
   // Told from the worker that ran the pass; calls come one at a time. May be empty.
   std::function<void(std::string_view sync, const Result<PassReport>& report)> on_pass;
-  // Told once when a sync is watched, or why it is only scanned at intervals. May be empty.
+  // Told when a sync is watched, or why it is only scanned at intervals. May be empty.
   std::function<void(std::string_view sync, std::string_view message)> on_note;
+  // How often definitions are read again, so that a sync that was added, changed or paused is seen,
+  // and whether a source has come, gone or was replaced.
+  Duration refresh = std::chrono::seconds(10);
 };
 
 // Returns when a stop is requested and the passes that run have ended (they are told to stop, too).
