@@ -183,7 +183,8 @@ void WatchLoop::read_events(Watched& watched) {
   auto events = watched.watch->read();
   if (!events) return fall_back(watched, events.error());
   if (events->lost) {
-    log_info("sync {}: too many events at once, everything is looked at", watched.definition.name);
+    log_info("sync {}: not all changes were heard, everything is looked at",
+             watched.definition.name);
     watched.schedule.need_full();
     if (auto again = watched.watch->watch_all(); !again) return fall_back(watched, again.error());
   }
