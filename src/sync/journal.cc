@@ -263,9 +263,15 @@ Result<void> JournalWriter::flush_locked() {
     fd_ = UniqueFd(::open(temporary().c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!fd_) return errno_error(errno, fmt::format("make '{}'", escape_bytes(temporary())));
   }
-  TRY(write_fully(fd_.get(), buffer_, written_), "write '{}'", escape_bytes(temporary()));
-  written_ += buffer_.size();
+  TRY(write_locked(buffer_));
   buffer_.clear();
+  return {};
+}
+
+// Behind what was flushed; the file is open.
+Result<void> JournalWriter::write_locked(std::string_view bytes) {
+  TRY(write_fully(fd_.get(), bytes, written_), "write '{}'", escape_bytes(temporary()));
+  written_ += bytes.size();
   return {};
 }
 
@@ -321,7 +327,9 @@ Result<void> JournalWriter::seal(const Journal& plan, const Identity& identity) 
     buffer_ += rename.from;
     buffer_ += rename.to;
   }
-  buffer_.append(reinterpret_cast<const char*>(plan.decisions_.data()), plan.decisions_.size());
+  TRY(flush_locked());
+  TRY(write_locked(
+      {reinterpret_cast<const char*>(plan.decisions_.data()), plan.decisions_.size()}));
   append(buffer_, footer);
   buffer_.resize(buffer_.size() - sizeof footer + offsetof(Footer, checksum));
   TRY(flush_locked());

@@ -165,6 +165,7 @@ class JournalWriter {
 
  private:
   Result<void> flush_locked() REQUIRES_LOCK(mutex_);
+  Result<void> write_locked(std::string_view bytes) REQUIRES_LOCK(mutex_);
   std::string temporary() const { return path_ + ".tmp"; }
 
   std::string path_;
