@@ -11,9 +11,10 @@ import sys
 import time
 from typing import Callable, Optional
 
-from measure import MIB, Bench, Usage, Wherry, cpu_seconds, flush, run
+from measure import MIB, Bench, Usage, Wherry, cpu_seconds, filesystem_of, flush, run
 
 REFERENCE_FILES = 1_289_344
+FIRST_PASS_MIB, PASS_MIB, TENFOLD_PASS_MIB = 128, 32, 40
 
 
 class FileRows(Bench):
@@ -121,12 +122,14 @@ class FileRows(Bench):
             flush(self.work)
         return self.reference
 
-    def synced(self, *options) -> tuple[Wherry, Usage]:
-        """A sync 'tree' of the reference tree after its first pass."""
+    def first_pass(self, source: pathlib.Path, target: pathlib.Path) -> tuple[Wherry, Usage]:
+        """A sync 'tree', after its first pass."""
         wherry = self.wherry()
-        source, target = self.reference_tree(), self.fresh("target")
-        wherry.run("sync", "add", "tree", f"{source}/", f"{target}/", "--settle", "0s", *options)
+        wherry.run("sync", "add", "tree", f"{source}/", f"{target}/", "--settle", "0s")
         return wherry, wherry.run("sync", "run", "tree", sample_memory=True)
+
+    def synced(self) -> tuple[Wherry, Usage]:
+        return self.first_pass(self.reference_tree(), self.fresh("target"))
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class FileRows(Bench):
         results = self.rotate({"wherry first pass": ours, "rsync -a": rsync})
         self.arguments.repeat = repeat
         self.time_bar("first pass", results, "wherry first pass", "rsync -a", 1.0, True)
-        self.value_bar("first pass: peak beyond file-backed pages", first[0].peak_anonymous / MIB, 128, "MiB")
+        self.memory_bar("first pass", first[0], FIRST_PASS_MIB)
 
     def row_scan(self) -> None:
         """Passes over an unchanged tree, every file stat'ed; and one with changes."""
@@ -172,7 +175,7 @@ class FileRows(Bench):
         self.time_bar("unchanged pass", results, "wherry sync run", "rsync -an", 1 / 7, True)
         self.time_bar("unchanged pass", results, "wherry sync run", "rclone --dry-run", 1 / 10, True)
         self.time_bar("quick pass", results, "wherry sync run, trusting directories", "rsync -an", 1 / 100, True)
-        self.pass_memory_bar(max(usage.peak_anonymous for usage in results["wherry sync run"]))
+        self.memory_bar("pass", max(results["wherry sync run"], key=lambda usage: usage.peak_anonymous), PASS_MIB)
         self.changed_pass(wherry, tree)
 
     def changed_pass(self, wherry: Wherry, tree: pathlib.Path) -> None:
@@ -194,27 +197,39 @@ class FileRows(Bench):
         self.bar(f"pass with {changes} changes, to submission", f"{seconds:.3f} s",
                  f"unchanged {unchanged:.3f} s", seconds / unchanged, 1.25, at_most=True)
 
-    def pass_memory_bar(self, peak: int) -> None:
-        limit = 32 if self.arguments.files <= 2 * REFERENCE_FILES else 40
-        self.value_bar("pass: peak beyond file-backed pages", peak / MIB, limit, "MiB")
+    def memory_bar(self, what: str, usage: Usage, limit: float) -> None:
+        self.note(f"  {what}: {usage.seconds:.1f} s, {usage.peak_resident / MIB:.1f} MiB with file-backed pages")
+        self.value_bar(f"{what}: peak memory", usage.peak_anonymous / MIB, limit, "MiB")
 
     def row_memory(self) -> None:
         wherry, first = self.synced()
-        later = wherry.run("sync", "run", "tree", sample_memory=True)
-        self.value_bar("first pass: peak beyond file-backed pages", first.peak_anonymous / MIB, 128, "MiB")
-        self.pass_memory_bar(later.peak_anonymous)
-        self.note(f"  peak with file-backed pages: first pass {first.peak_resident / MIB:.1f} MiB, "
-                  f"later {later.peak_resident / MIB:.1f} MiB")
+        self.memory_bar("first pass", first, FIRST_PASS_MIB)
+        self.memory_bar("pass", wherry.run("sync", "run", "tree", sample_memory=True), PASS_MIB)
 
     def row_catalog(self) -> None:
         """Size of the catalog on disk, in bytes a file, scaled to the reference tree."""
         scale = REFERENCE_FILES / self.arguments.files
         for what, limit, words in [("catalog, one size", 10, []),
                                    ("catalog, varied sizes", 15, ["--varied-sizes", "--size", "8KiB"])]:
-            source, wherry = self.work / f"catalog-tree-{limit}", self.wherry()
+            source = self.work / f"catalog-tree-{limit}"
             self.make_tree(source, "--files", self.arguments.files, *words)
-            wherry.run("sync", "add", "tree", f"{source}/", f"{self.fresh('target')}/", "--settle", "0s")
-            wherry.run("sync", "run", "tree")
-            size = sum(file.stat().st_size for file in wherry.state.glob("catalogs/*.catalog"))
-            self.value_bar(what + ("" if scale == 1 else " (scaled up)"), size * scale / 1e6, limit, "MB")
+            wherry, _ = self.first_pass(source, self.fresh("target"))
+            self.value_bar(what + ("" if scale == 1 else " (scaled up)"), wherry.catalog_size() * scale / 1e6, limit, "MB")
             shutil.rmtree(source)
+
+    def row_tenfold(self) -> None:
+        """What a pass keeps in memory does not grow with the tree."""
+        files = 10 * self.arguments.files
+        # For the tree and its mirror, and 5 % for directories and what the groups of inodes leave over.
+        with filesystem_of(round(2.1 * files), self.work) as mounted:
+            source, target = mounted / "source", mounted / "target"
+            target.mkdir()
+            self.note(f"making a tree of {files} files")
+            self.make_tree(source, "--files", files)
+            wherry, first = self.first_pass(source, target)
+            self.memory_bar("first pass over ten times the tree", first, FIRST_PASS_MIB)
+            later = wherry.run("sync", "run", "tree", sample_memory=True)
+            self.memory_bar("pass over ten times the tree", later, TENFOLD_PASS_MIB)
+            self.note(f"  catalog: {wherry.catalog_size() / 1e6:.1f} MB")
+            if wherry.last_pass("tree")["files"] != files:
+                sys.exit(f"bench: {files} files were made, the pass found {wherry.last_pass('tree')}")

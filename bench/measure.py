@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the rows of bench/run share: commands that are timed, contenders that take turns, bars."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 MIB = 1 << 20
 
@@ -37,7 +38,7 @@ class Bar(NamedTuple):
 
     def line(self) -> str:
         sign = "<=" if self.at_most else ">="
-        return (f"{self.what:44} {self.wherry:>12} {self.peer:>26} {self.value:9.3f} {sign} {self.limit:<7.5g}"
+        return (f"{self.what:48} {self.wherry:>12} {self.peer:>26} {self.value:9.3f} {sign} {self.limit:<7.5g}"
                 f"{self.unit:6} {'ok' if self.holds() else 'MISSED'}")
 
 
@@ -93,6 +94,27 @@ def flush(directory: pathlib.Path) -> None:
     subprocess.run(["sync", "-f", str(directory)], check=True)
 
 
+@contextlib.contextmanager
+def filesystem_of(inodes: int, directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """An empty ext4 with that many inodes, in one sparse file of `directory`, until it is left. Needs root.
+
+    Trees of tens of millions of files have room there whatever the disk was made for, and are gone with the file.
+    """
+    image, mounted = directory / "filesystem.image", directory / "filesystem"
+    mounted.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(inodes * 4096)  # mkfs.ext4 makes at most one inode for each block
+    run(["mkfs.ext4", "-q", "-F", "-N", inodes, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", image])
+    # Otherwise a thread of the kernel writes zeros to all of its inodes meanwhile.
+    run(["mount", "-o", "loop,noinit_itable", image, mounted])
+    try:
+        yield mounted
+    finally:
+        run(["umount", "--lazy", mounted])  # even while somebody looks at it
+        image.unlink()
+        flush(directory)
+
+
 class Wherry:
     """The binary with a state directory of its own."""
 
@@ -115,6 +137,10 @@ class Wherry:
 
     def last_pass(self, name: str) -> dict:
         return self.json("sync", "history", name, "--limit", "1")["DATA"][0]
+
+    def catalog_size(self) -> int:
+        """Bytes of all catalogs."""
+        return sum(file.stat().st_size for file in self.state.glob("catalogs/*.catalog"))
 
 
 def cpu_seconds(pid: int) -> float:
@@ -201,7 +227,7 @@ class Bench:
         finally:
             if not self.arguments.keep:
                 shutil.rmtree(self.work, ignore_errors=True)
-        print(f"\n{'bar':44} {'wherry':>12} {'peer':>26} {'ratio':>9}    limit")
+        print(f"\n{'bar':48} {'wherry':>12} {'peer':>26} {'ratio':>9}    limit")
         for bar in self.bars:
             print(bar.line())
         return all(bar.holds() for bar in self.bars)
