@@ -78,7 +78,9 @@ class FileCopier::Hashes {
     if (item_) engine::update_with_zeros(*item_, count);
     if (part_) engine::update_with_zeros(*part_, count);
   }
+  // A part's own checksum; where there are no parts, the content's is that of all.
   void begin_part() { part_ = make_hasher(HashAlgorithm::kXxh3_128); }
+  bool has_part() const { return part_ != nullptr; }
   std::string end_part() { return std::exchange(part_, nullptr)->finish(); }
   Content content(ByteCount bytes) {
     return {bytes, fast_->finish(), item_ ? item_->finish() : std::string()};
@@ -190,7 +192,7 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
                       environment_.target.traits().sparse;
   const bool verifies = environment_.options.verify == Verify::kChecksum;
   Hashes hashes(operation.checksum);
-  if (verifies) hashes.begin_part();
+  if (verifies && size > kVerifiedAtOnce) hashes.begin_part();
   ByteCount verified = 0;
   const ByteCount existing = file.existing_size();  // below, the temporary holds older bytes
   ByteCount resumed = existing;                     // below, they may be the right ones
@@ -228,14 +230,16 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
       environment_.progress.bytes_moved.fetch_add(got, std::memory_order_relaxed);
     }
     offset += got;
-    if (verifies && offset - verified >= kVerifiedAtOnce) {
+    if (hashes.has_part() && offset - verified >= kVerifiedAtOnce) {
       TRY(verify(file, verified, offset, hashes.end_part()));
       verified = offset;
       hashes.begin_part();
     }
   }
-  if (verifies) TRY(verify(file, verified, offset, hashes.end_part()));
-  return hashes.content(offset);
+  Content content = hashes.content(offset);
+  const std::string last = hashes.has_part() ? hashes.end_part() : content.checksum;
+  if (verifies) TRY(verify(file, verified, offset, last));
+  return content;
 }
 
 wherry::Result<bool> FileCopier::holds(TemporaryFile& file, ByteCount offset,
