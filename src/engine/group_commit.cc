@@ -12,7 +12,8 @@ using storage::TemporaryFile;
 
 namespace {
 
-constexpr std::size_t kMostAbove = 100'000;  // directories that are remembered
+constexpr std::size_t kMostAbove = 100'000;   // directories that are remembered
+constexpr std::size_t kFewestAtTheEnd = 256;  // files of a group, of the last ones
 
 // Members come directory by directory, so that looking at the last one finds most repeats early.
 void add_directory(std::vector<RelPath>& directories, RelPath directory) {
@@ -43,11 +44,20 @@ void GroupCommit::wait_for_room(std::unique_lock<std::mutex>& lock) {
   room_made_.wait(lock, [&] { return open_.size() < most; });
 }
 
+// The last groups are smaller and smaller, so that little is left to commit when the last file has
+// been copied: the workers have nothing to do meanwhile.
+std::size_t GroupCommit::files_of_a_group() const {
+  const std::size_t most = state_.context().limits.group_files;
+  if (queue_ == nullptr) return most;
+  const auto left = queue_->last_left();
+  return left ? std::min(most, std::max(*left, kFewestAtTheEnd)) : most;
+}
+
 void GroupCommit::note_arrival(ByteCount bytes) {
   const RunLimits& limits = state_.context().limits;
   const Duration now = state_.context().clock.monotonic();
   open_.bytes += bytes;
-  if (open_.bytes >= limits.group_bytes || open_.size() >= limits.group_files ||
+  if (open_.bytes >= limits.group_bytes || open_.size() >= files_of_a_group() ||
       now - open_.opened >= limits.group_age) {
     close_requested_ = true;
     work_arrived_.notify_one();

@@ -67,6 +67,7 @@ class GroupCommit {
   };
   void wait_for_room(std::unique_lock<std::mutex>& lock) REQUIRES_LOCK(mutex_);
   void note_arrival(ByteCount bytes) REQUIRES_LOCK(mutex_);
+  std::size_t files_of_a_group() const;
 
   void commit(Group group);
   void flush_content(Group& group);

@@ -72,7 +72,7 @@ struct Progress {
 
 struct RunLimits {
   std::size_t workers = 0;               // 0: as the storages and the machine suggest
-  std::size_t queue = 256;               // operations planned ahead
+  std::size_t queue = 1024;              // operations planned ahead
   ByteCount range_bytes = 64ULL << 20;   // files above it are copied in ranges that can resume
   ByteCount group_bytes = 128ULL << 20;  // a group commit closes at this many bytes,
   std::size_t group_files = 2048;        // this many files,

@@ -227,6 +227,29 @@ TEST_F(Runner, GroupsCloseByTheirLimits) {
   EXPECT_GE(run_.observer.records.size(), 3u);
 }
 
+// Little is left to commit when the last file has been copied.
+TEST_F(Runner, LastGroupsAreSmaller) {
+  put_files(1000);
+  run_.limits.workers = 1;
+  run_.limits.group_files = 2000;
+  HookedStorage source(*source_);
+  const auto wait_for = [](const auto& condition) {
+    for (int i = 0; i < 10'000'000 && !condition(); ++i) std::this_thread::yield();
+    return condition();
+  };
+  bool some_before_the_end = false;
+  int reads = 0;
+  source.set_hook([&](StorageOperation operation) -> Result<void> {
+    if (operation != StorageOperation::kRead) return {};
+    if (++reads == 1) wait_for([&] { return run_.progress->plan_complete.load(); });
+    if (reads == 900) some_before_the_end = wait_for([&] { return run_.progress->files_done > 0; });
+    return {};
+  });
+  run_.transfer(source, *target_, {item("s", "t")});
+  EXPECT_EQ(run_.progress->files_done, 1000u);
+  EXPECT_TRUE(some_before_the_end);
+}
+
 TEST_F(Runner, NothingIsFlushedWhenTheTaskSaysSo) {
   put_files(10);
   run_.options.durability = Durability::kNoFlush;

@@ -126,8 +126,10 @@ bool WorkQueue::pop(std::vector<Work>& batch) {
   take_batch(batch);
   // This worker may have been the one that watched over the retries.
   if (!ready_.empty() || !delayed_.empty()) work_arrived_.notify_one();
+  // Whoever plans fills up half of the queue in one go, rather than wake for each batch.
+  const bool has_room = ready_.size() <= options_.limit / 2;
   lock.unlock();
-  room_made_.notify_all();
+  if (has_room) room_made_.notify_all();
   return true;
 }
 
@@ -140,8 +142,15 @@ void WorkQueue::settle(std::span<const std::uint64_t> keys) {
 
 bool WorkQueue::wait_settled() {
   std::unique_lock lock(mutex_);
+  all_pushed_ = true;
   room_made_.wait(lock, [this] { return halted_.stop_requested() || in_run_.empty(); });
   return !halted_.stop_requested();
+}
+
+std::optional<std::size_t> WorkQueue::last_left() {
+  const std::lock_guard lock(mutex_);
+  if (!all_pushed_) return std::nullopt;
+  return ready_.size() + delayed_.size();
 }
 
 void WorkQueue::close() {

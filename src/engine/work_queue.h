@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <unordered_set>
@@ -48,9 +49,11 @@ class WorkQueue {
   bool pop(std::vector<Work>& batch);
   // These have their outcome, and leave the run.
   void settle(std::span<const std::uint64_t> keys);
-  // Blocks until everything that was pushed is settled. False when halted.
+  // Once everything has been pushed: blocks until it is settled. False when halted.
   bool wait_settled();
-  // Nothing will be pushed again.
+  // How much no worker has begun, once everything has been pushed; nothing before.
+  std::optional<std::size_t> last_left();
+  // Workers may go when all is settled.
   void close();
 
  private:
@@ -75,6 +78,7 @@ class WorkQueue {
   std::size_t busy_ GUARDED_BY(mutex_);
   std::size_t waiting_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
+  bool all_pushed_ GUARDED_BY(mutex_) = false;
   // One worker without work sleeps until the next retry is due; this wakes it sooner.
   std::optional<std::stop_source> sleeper_ GUARDED_BY(mutex_);
   std::stop_callback<std::function<void()>> on_halt_;

@@ -360,7 +360,7 @@ Result<void> PosixStorage::make_symlink(const RelPath& path, std::string_view ta
 Result<void> PosixStorage::replace_with_symlink(const Place& place, const RelPath& path,
                                                 const std::string& target) {
   const int at = place.directory.get();
-  const std::string temporary = temporary_name(fmt::format("symlink.{}", ::getpid()), path);
+  const std::string temporary = temporary_name(fmt::format("link.{}", ::getpid()), path);
   const std::lock_guard lock(symlink_mutex_);
   int made = ::symlinkat(target.c_str(), at, temporary.c_str());
   if (made != 0 && errno == EEXIST) {  // of a dead process with our id

@@ -7,7 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <set>
+
+#include "base/hash.h"
 
 namespace wherry::storage {
 namespace {
@@ -89,14 +93,20 @@ void PosixDirectories::forget_unused() {
   forget_at_ = std::max<std::size_t>(256, 2 * directories_.size());
 }
 
-bool PosixDirectories::take(const Name& name) {
+// Should two names ever have one key, the later one waits as if it were the same.
+std::optional<PosixDirectories::NameKey> PosixDirectories::take(const OpenDirectory& directory,
+                                                                std::string_view name) {
+  const std::array<std::uint64_t, 3> parts{directory.device, directory.inode, checksum64(name)};
+  const NameKey key =
+      checksum64(std::string_view(reinterpret_cast<const char*>(parts.data()), sizeof parts));
   const std::lock_guard lock(mutex_);
-  return taken_.insert(name).second;
+  if (!taken_.insert(key).second) return std::nullopt;
+  return key;
 }
 
-void PosixDirectories::give_back(const Name& name) {
+void PosixDirectories::give_back(NameKey key) {
   const std::lock_guard lock(mutex_);
-  taken_.erase(name);
+  taken_.erase(key);
 }
 
 Result<void> PosixDirectories::check_still_there(const OpenDirectory& directory) {

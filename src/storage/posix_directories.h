@@ -11,10 +11,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/file.h"
 #include "base/path.h"
@@ -61,16 +63,11 @@ class PosixDirectories {
   // Whether so many are held that one should be given back and acquired again later: a process may
   // have only so many descriptors, and a thousand files may wait in as many directories.
   bool crowded() const { return live_ > limit_; }
-  // The sole right to that name of a temporary there, given back by give_back(): two paths may name
-  // one directory. Whether it was free.
-  struct Name {
-    dev_t device = 0;
-    ino_t inode = 0;  // of the directory
-    std::string name;
-    friend auto operator<=>(const Name&, const Name&) = default;
-  };
-  bool take(const Name& name);
-  void give_back(const Name& name);
+  // The sole right to a name in a directory, until give_back() has the key: two paths may name one
+  // directory. Nothing if somebody has it.
+  using NameKey = std::uint64_t;
+  std::optional<NameKey> take(const OpenDirectory& directory, std::string_view name);
+  void give_back(NameKey key);
   // kConflict if the path names another directory by now: what was written went elsewhere. Others
   // that acquire it get the new one.
   Result<void> check_still_there(const OpenDirectory& directory);
@@ -87,7 +84,7 @@ class PosixDirectories {
   std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<OpenDirectory>> directories_ GUARDED_BY(mutex_);
   std::map<dev_t, std::weak_ptr<FileSystem>> file_systems_ GUARDED_BY(mutex_);
-  std::set<Name> taken_ GUARDED_BY(mutex_);
+  std::unordered_set<NameKey> taken_ GUARDED_BY(mutex_);
   std::size_t forget_at_ GUARDED_BY(mutex_) = 256;
 };
 

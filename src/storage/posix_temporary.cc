@@ -63,13 +63,12 @@ Result<std::shared_ptr<OpenDirectory>> PosixTemporary::directory() {
 }
 
 Result<void> PosixTemporary::open(const CreateTemporary& request) {
-  PosixDirectories::Name name{directory_->device, directory_->inode, name_};
-  if (!directories_.take(name)) {
+  taken_ = directories_.take(*directory_, name_);
+  if (!taken_) {
     return Error{Code::kConflict, Retry::kLater,
                  fmt::format("'{}' is being written just now, perhaps by another path to it",
                              escape_bytes(target_.text()))};
   }
-  taken_ = std::move(name);
   const bool resumed = request.existing == CreateTemporary::Existing::kResume && open_existing();
   if (!resumed) TRY(open_new());
   return {};

@@ -58,7 +58,7 @@ class PosixTemporary : public TemporaryFile {
   PosixDirectories& directories_;
   const RelPath target_;
   const std::string name_;
-  std::optional<PosixDirectories::Name> taken_;  // while this is the one that has the name
+  std::optional<PosixDirectories::NameKey> taken_;  // while this is the one that has the name
   const std::uint32_t wanted_mode_;
   std::uint32_t mode_ = 0;  // that the file has now
   std::shared_ptr<OpenDirectory> directory_;

@@ -441,6 +441,19 @@ TEST_F(Posix, ALargeDirectoryIsListedCompletely) {
   for (std::size_t i = 0; i < names.size(); ++i) ASSERT_EQ(names[i], fmt::format("{:04}", i));
 }
 
+// However long the names of the task and of the file are.
+TEST(TemporaryName, IsShortAndToldFromThoseOfOthers) {
+  const std::string owner = "25bc9374-317b-4c0f-b181-9ff1fd334cb4";
+  const std::string name = temporary_name(owner, path_of("a/" + std::string(255, 'x')));
+  EXPECT_LT(name.size(), 40U);
+  EXPECT_TRUE(is_temporary_name(name, owner));
+  EXPECT_TRUE(is_temporary_name(name, ""));
+  EXPECT_FALSE(is_temporary_name(name, "25bc9374-317c-4c0f-b181-9ff1fd334cb4"));
+  EXPECT_FALSE(is_temporary_name(name, "25bc9374"));
+  EXPECT_FALSE(is_temporary_name("." + name, owner));
+  EXPECT_NE(name, temporary_name(owner, path_of("a/x")));
+}
+
 TEST_F(Posix, APathDeeperThanAnyCallTakesIsAnErrorNotACrash) {
   std::string deep;
   for (int i = 0; i < 2047; ++i) deep += "d/";

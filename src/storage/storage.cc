@@ -2,6 +2,11 @@
 #include "storage/storage.h"
 
 namespace wherry::storage {
+namespace {
+
+constexpr std::size_t kOwnerBytes = 13;  // of an owner, in a temporary's name
+
+}  // namespace
 
 Result<std::string> Storage::checksum(const RelPath&, HashAlgorithm algorithm) {
   return make_error(Code::kUnsupported, "this storage computes no {} checksums",
@@ -17,7 +22,7 @@ Result<std::unique_ptr<Storage>> Storage::subdirectory(const RelPath&) {
 }
 
 std::string temporary_name(std::string_view owner, const RelPath& target) {
-  return fmt::format(".wherry-{}-{:016x}", owner, checksum64(target.name()));
+  return fmt::format(".wherry-{}-{:016x}", owner.substr(0, kOwnerBytes), checksum64(target.name()));
 }
 
 bool is_temporary_name(std::string_view name, std::string_view owner) {
@@ -28,7 +33,7 @@ bool is_temporary_name(std::string_view name, std::string_view owner) {
   if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) return false;
   const std::string_view rest = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kDigits);
   if (rest.size() < 2 || rest.back() != '-') return false;
-  return owner.empty() || rest.substr(0, rest.size() - 1) == owner;
+  return owner.empty() || rest.substr(0, rest.size() - 1) == owner.substr(0, kOwnerBytes);
 }
 
 }  // namespace wherry::storage

@@ -195,9 +195,10 @@ class Storage {
   virtual bool is_in_place() const { return true; }
 };
 
-// Names of temporaries: ".wherry-<owner>-<16 hex digits>", where `owner` (a task id, say) lets a
-// later run find what a dead one left, and the digits hash the target's name, so that the same file
-// gets the same temporary again. Never longer than a file name may be.
+// Names of temporaries: ".wherry-<owner>-<16 hex digits>", where the first 13 bytes of `owner` (48
+// bits of a task id, say) let a later run find what a dead one left, and the digits hash the
+// target's name, so that the same file gets the same temporary again. Never longer than 38 bytes:
+// Linux keeps names below 40 with the entries of its directory cache (include/linux/dcache.h).
 std::string temporary_name(std::string_view owner, const RelPath& target);
 // Whether `name` is a temporary of `owner`; of anybody, if `owner` is empty.
 bool is_temporary_name(std::string_view name, std::string_view owner);
