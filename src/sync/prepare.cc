@@ -109,13 +109,19 @@ bool TargetTree::has_copies(const std::string& path) const {
   return false;
 }
 
+// Whether something has arrived in the directory or below, so that it is there.
 bool TargetTree::has_confirmed(const std::string& path) const {
-  const auto record = journal_.find(path);
-  if (!record) return false;
-  std::uint64_t ordinal = journal_.first_ordinal(*record);
-  JournalEntry entry;
-  for (EntryCursor cursor = journal_.entries(*record); cursor.next(entry); ++ordinal) {
-    if (journal_.action(ordinal) == Action::kCopy && outcome_.confirmed[ordinal]) return true;
+  const RelPath top = RelPath::from_normal(path);
+  for (std::size_t i = journal_.lower_bound(path); i < journal_.directory_count(); ++i) {
+    const JournalDirectory directory = journal_.directory(i);
+    if (!RelPath::from_normal(std::string(directory.path)).is_within(top)) return false;
+    const std::uint64_t first = journal_.first_ordinal(i);
+    for (std::uint64_t ordinal = first; ordinal < first + directory.entry_count; ++ordinal) {
+      const Action action = journal_.action(ordinal);
+      const bool brings =
+          action == Action::kCopy || action == Action::kRename || action == Action::kMakeDirectory;
+      if (brings && outcome_.confirmed[ordinal]) return true;
+    }
   }
   return false;
 }
@@ -129,9 +135,10 @@ Result<void> TargetTree::make_directories(Directories which) {
         if (journal_.action(ordinal) != Action::kMakeDirectory || outcome_.confirmed[ordinal])
           return {};
         const std::string path = join(directory, entry.name);
-        if (which == Directories::kEmpty ? has_copies(path) : has_confirmed(path)) {
-          outcome_.confirmed[ordinal] = which == Directories::kAll;
-          return which == Directories::kEmpty ? make_way(path) : Result<void>();
+        if (which == Directories::kEmpty && has_copies(path)) return make_way(path);
+        if (has_confirmed(path)) {
+          outcome_.confirmed[ordinal] = true;
+          return {};
         }
         if (which == Directories::kEmpty && !announced)
           log_info("sync {}: creating empty directories", context_.definition.name);

@@ -156,6 +156,21 @@ TEST_F(RenameTest, ARenameThatTheTargetDoesNotConfirmIsCopied) {
   expect_nothing_due();
 }
 
+// The new directories above it are there, then: the catalog has them, and what came with the
+// rename.
+TEST_F(RenameTest, WhatARenameBroughtIsKnownAlthoughItsDirectoryCannotBeMadeAgain) {
+  write("d/f", "1");
+  write("other", "2");
+  ASSERT_EQ(run().end, PassEnd::kDone);
+  rename("d", "new/below/d");
+  service_.denies_existing = true;
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  service_.denies_existing = false;
+  expect_mirrored();
+  expect_nothing_due();
+  EXPECT_TRUE(fs::exists(at_target("new/below/d/f")));
+}
+
 TEST_F(RenameTest, AnEndpointThatCannotRenameGetsACopyInTheEnd) {
   definition_.deletions = Deletions::kPropagate;
   definition_.renames = false;

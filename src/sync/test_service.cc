@@ -337,6 +337,7 @@ Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, cons
   if (refused_directories.contains(path.text()))
     return Error{Code::kUnavailable, Retry::kNever, "ExternalError.MkdirFailed"};
   TRY_ASSIGN(const std::string place, host_path(endpoint, path));
+  if (denies_existing && fs::exists(place)) return errno_error(EACCES, place);
   if (::mkdir(place.c_str(), 0755) != 0) return errno_error(errno, place);
   made.push_back(path.text());
   return {};
