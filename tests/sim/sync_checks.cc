@@ -110,7 +110,7 @@ void Checks::SyncChecks::end_pass(const Result<sync::PassReport>& report) {
   if (!was_interrupted_) {
     if (report && report->end == PassEnd::kStopped)
       check_unchanged(target, "a pass that was stopped");
-    check_brake(target);
+    check_brake(target, report ? report->problems : std::vector<sync::Problem>());
   }
   const bool all = report && report->end == PassEnd::kDone && report->counts.not_quiet == 0 &&
                    report->counts.delayed == 0;
@@ -141,8 +141,9 @@ bool Checks::SyncChecks::has_given_way(const std::string& path) const {
 }
 
 // At least that many percent of the catalog's files are nowhere at the source any more; where
-// deletions are kept, of those alone that gave way to something.
-double Checks::SyncChecks::share_gone() const {
+// deletions are kept, of those alone that gave way to something. What a directory has lost that
+// could not be read, a pass cannot know.
+double Checks::SyncChecks::share_gone(const std::vector<sync::Problem>& problems) const {
   std::set<std::uint64_t> inodes;
   for (const auto& [path, node] : source_.now(links())) {
     if (node.is_file()) inodes.insert(node.attributes.inode);
@@ -156,14 +157,20 @@ double Checks::SyncChecks::share_gone() const {
     const bool is_there = source_.now(links()).contains(below(std::string(kData), path));
     const bool counts = has_given_way(path) ? definition_.settle == Duration(0)
                                             : definition_.deletions != sync::Deletions::kKeep;
-    if (is_file && !is_there && counts && !inodes.contains(known.observation.inode)) ++gone;
+    const bool is_hidden = std::any_of(
+        problems.begin(), problems.end(),
+        [&path = path](const sync::Problem& problem) { return is_within(path, problem.path); });
+    if (is_file && !is_there && counts && !is_hidden && !inodes.contains(known.observation.inode))
+      ++gone;
   }
   return files == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(files);
 }
 
-void Checks::SyncChecks::check_brake(const Tree& target) {
+void Checks::SyncChecks::check_brake(const Tree& target,
+                                     const std::vector<sync::Problem>& problems) {
   const double limit = options_.max_delete.value_or(definition_.max_delete);
-  if (options_.allow_deletions || share_gone() <= limit) return;
+  const double share = share_gone(problems);
+  if (options_.allow_deletions || share <= limit) return;
   std::set<std::string> contents;
   for (const auto& [path, node] : target) {
     if (!is_archived(path)) contents.insert(node.content);
@@ -172,7 +179,7 @@ void Checks::SyncChecks::check_brake(const Tree& target) {
     if (!node.is_file() || is_archived(path) || target.contains(path)) continue;
     if (contents.contains(node.content)) continue;  // renamed
     violation_.report("{:.0f} % of the files are gone, {:.0f} % are allowed: '{}' was deleted",
-                      share_gone(), limit, escape_bytes(path));
+                      share, limit, escape_bytes(path));
   }
 }
 

@@ -35,8 +35,8 @@ class Checks::SyncChecks {
   bool is_interrupted();
   Links links() const;
   bool has_given_way(const std::string& path) const;
-  double share_gone() const;
-  void check_brake(const Tree& target);
+  double share_gone(const std::vector<sync::Problem>& problems) const;
+  void check_brake(const Tree& target, const std::vector<sync::Problem>& problems);
   void check_mirror(const Tree& target);
   void check_unchanged(const Tree& target, std::string_view why);
 
