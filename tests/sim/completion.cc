@@ -149,10 +149,22 @@ void CompletionCheck::check_no_extras(const tasks::TransferRequest& request,
   const Tree& tree = source_.now(Links::kAsTheyAre);
   const auto source = tree.find(item.source.text());
   if (source == tree.end() || !source->second.is_directory()) return;
+  // A symlink that is ignored has its name all the same, and what is below that at the target
+  // stays.
+  const auto is_below_ignored_link = [&](const std::string& at_source) {
+    if (request.options.symlinks != engine::SymlinkPolicy::kIgnore) return false;
+    for (RelPath at = RelPath::from_normal(at_source).parent(); at.is_within(item.source);
+         at = at.parent()) {
+      const auto above = tree.find(at.text());
+      if (above != tree.end() && above->second.is_symlink()) return true;
+      if (at == item.source) break;
+    }
+    return false;
+  };
   // Below an excluded name nothing is anybody's business.
   const auto is_left_alone = [&](const std::string& path) {
     const std::string at_source = moved(path, item.target.text(), item.source.text());
-    return is_temporary(path) ||
+    return is_temporary(path) || is_below_ignored_link(at_source) ||
            is_excluded(request.options.filters, target_, item.target.text(), path) ||
            is_excluded(request.options.filters, tree, item.source.text(), at_source);
   };
