@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Callable, Optional
 
-from measure import MIB, Bench, Usage, Wherry, cpu_seconds, filesystem_of, flush, run
+from measure import MIB, Bench, Usage, Wherry, cpu_seconds, filesystem_of, flush, let_rest, run
 
 REFERENCE_FILES = 1_289_344
 FIRST_PASS_MIB, PASS_MIB, TENFOLD_PASS_MIB = 128, 32, 40
@@ -37,6 +37,7 @@ class FileRows(Bench):
             def once() -> Usage:
                 target = self.fresh("target")
                 flush(self.work)
+                let_rest(self.work)
                 usage = run(command(target), env=env)
                 start = time.monotonic()
                 flush(target)
@@ -54,7 +55,7 @@ class FileRows(Bench):
             "cp -r + sync -f": contender(lambda target: ["cp", "-r", f"{source}/.", target], True),
             "rclone copy": contender(lambda target: ["rclone", "copy", "--transfers", "8", source, target], False),
             "rsync -a": contender(lambda target: ["rsync", "-a", f"{source}/", f"{target}/"], False),
-        }, at_least=5)
+        }, at_least=11)
         for peer, limit in bars:
             self.time_bar(name, results, "wherry transfer", peer, limit, False)
 

@@ -94,6 +94,21 @@ def flush(directory: pathlib.Path) -> None:
     subprocess.run(["sync", "-f", str(directory)], check=True)
 
 
+def let_rest(directory: pathlib.Path, quiet: float = 0.5, at_most: float = 30) -> None:
+    """Waits until the disk of `directory` has had nothing to do for `quiet` seconds: it discards freed blocks long
+    after a flush, and whoever is timed next would have to share the processors with that."""
+    device = os.stat(directory).st_dev
+    counters = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
+    if not counters.exists():
+        return  # not a disk of its own
+    end, seen, since = time.monotonic() + at_most, "", time.monotonic()
+    while time.monotonic() < min(end, since + quiet):
+        now = counters.read_text()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def filesystem_of(inodes: int, directory: pathlib.Path) -> Iterator[pathlib.Path]:
     """An empty ext4 with that many inodes, in one sparse file of `directory`, until it is left. Needs root.

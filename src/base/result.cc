@@ -47,6 +47,14 @@ std::string_view to_string(Retry retry) {
   return "never";
 }
 
+namespace internal {
+
+void unexpected_error(const Error& error) {
+  check_failed(fmt::format("no error: {}", error.message).c_str(), __FILE__, __LINE__);
+}
+
+}  // namespace internal
+
 Error make_error_string(Code code, std::string message) {
   Retry retry = Retry::kNever;
   if (code == Code::kUnavailable || code == Code::kTimeout) retry = Retry::kLater;

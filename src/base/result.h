@@ -65,6 +65,11 @@ Error make_error(Code code, fmt::format_string<Args...> format, Args&&... args) 
   return make_error_string(code, fmt::format(format, std::forward<Args>(args)...));
 }
 
+namespace internal {
+// Where a value was certain there is an error, which is told. Never returns.
+[[noreturn]] void unexpected_error(const Error& error);
+}  // namespace internal
+
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -83,15 +88,15 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return has_value(); }
 
   T& value() & {
-    CHECK(has_value());
+    expect_value();
     return std::get<0>(state_);
   }
   const T& value() const& {
-    CHECK(has_value());
+    expect_value();
     return std::get<0>(state_);
   }
   T&& value() && {
-    CHECK(has_value());
+    expect_value();
     return std::get<0>(std::move(state_));
   }
   T& operator*() & { return value(); }
@@ -119,6 +124,10 @@ class [[nodiscard]] Result {
   }
 
  private:
+  void expect_value() const {
+    if (!has_value()) internal::unexpected_error(std::get<1>(state_));
+  }
+
   std::variant<T, Error> state_;
 };
 
@@ -132,7 +141,9 @@ class [[nodiscard]] Result<void> {
 
   bool has_value() const { return !error_.has_value(); }
   explicit operator bool() const { return has_value(); }
-  void value() const { CHECK(has_value()); }
+  void value() const {
+    if (error_) internal::unexpected_error(*error_);
+  }
 
   Error& error() & {
     CHECK(error_.has_value());

@@ -66,8 +66,10 @@ TEST(Result, EveryCodeHasItsOwnName) {
   EXPECT_EQ(to_string(Retry::kAfterUser), "after user");
 }
 
-TEST(ResultDeathTest, AskingAFailureForItsValueIsABug) {
-  EXPECT_DEATH((void)half_of(1).value(), "CHECK\\(has_value\\(\\)\\) failed");
+TEST(ResultDeathTest, AskingAFailureForItsValueIsABugAndTellsTheError) {
+  const std::string message = half_of(1).error().message;
+  EXPECT_DEATH((void)half_of(1).value(), "no error: " + message);
+  EXPECT_DEATH(Result<void>(half_of(1).error()).value(), "no error: " + message);
   EXPECT_DEATH((void)half_of(2).error(), "CHECK\\(!has_value\\(\\)\\) failed");
 }
 
