@@ -74,6 +74,7 @@ class Pass {
   Result<std::unique_ptr<Journal>> plan(JournalWriter& writer);
   Result<bool> brake(const ScanResult& seen, const Tally& found);
   bool is_vanished(const ScanResult& seen) const;
+  std::string source_text() const;
   Result<void> stop_before_anything(std::string message);
   Result<PassReport> end_without_work(const Journal* journal);
   Result<void> execute(const Journal& journal, Preparation preparation, Outcome& outcome);
@@ -226,6 +227,14 @@ Result<void> Pass::stop_before_anything(std::string message) {
   return parts_.store.end_pass(definition_.name, record(), {}, {});
 }
 
+// "ENDPOINT:/path", as it is written on the command line.
+std::string Pass::source_text() const {
+  const Place& source = definition_.source;
+  const auto endpoint = parts_.service.endpoint(source.endpoint);
+  const std::string& name = endpoint ? endpoint->display_name : source.endpoint;
+  return escape_bytes(name) + ":/" + escape_bytes(source.path.text());
+}
+
 bool Pass::is_vanished(const ScanResult& seen) const {
   return !is_partial_ && seen.names_in_root == 0 && catalog_ != nullptr &&
          catalog_->totals().files + catalog_->totals().symlinks > 0;
@@ -235,11 +244,11 @@ bool Pass::is_vanished(const ScanResult& seen) const {
 Result<bool> Pass::brake(const ScanResult& seen, const Tally& found) {
   if (options_.allow_deletions || catalog_ == nullptr) return false;
   if (is_vanished(seen)) {
-    TRY(stop_before_anything(fmt::format(
-        "the source '{}' is empty, and {} files were known there: is it mounted? "
-        "Nothing was deleted. If it is meant, `wherry sync run {} "
-        "--allow-deletions`",
-        escape_bytes(definition_.source.path.text()), catalog_->totals().files, definition_.name)));
+    TRY(stop_before_anything(
+        fmt::format("the source '{}' is empty, and {} files were known there: is it mounted? "
+                    "Nothing was deleted. If it is meant, `wherry sync run {} "
+                    "--allow-deletions`",
+                    source_text(), catalog_->totals().files, definition_.name)));
     return true;
   }
   // What is gone stays at the target, but for what something else takes the place of.

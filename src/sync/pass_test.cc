@@ -302,6 +302,7 @@ TEST_F(PassTest, AnEmptyRootStopsThePassAndDeletesNothing) {
   remove("b");
   const PassReport report = run();
   EXPECT_EQ(report.end, PassEnd::kStopped);
+  EXPECT_THAT(report.message, HasSubstr("the source 'lab:/' is empty"));
   EXPECT_THAT(report.message, HasSubstr("--allow-deletions"));
   EXPECT_EQ(tree(target_).size(), 2u);
   PassOptions allow;
