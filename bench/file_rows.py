@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Callable, Optional
 
-from measure import MIB, Bench, Usage, Wherry, cpu_seconds, filesystem_of, flush, let_rest, run
+from measure import (COPY_TURNS, MIB, Bench, Usage, Wherry, cpu_seconds, empty_files, filesystem_of, flush, let_rest,
+                     run)
 
 REFERENCE_FILES = 1_289_344
 FIRST_PASS_MIB, PASS_MIB, TENFOLD_PASS_MIB = 128, 32, 40
@@ -36,16 +37,12 @@ class FileRows(Bench):
         def contender(command: Callable[[pathlib.Path], list], durable: bool, env=None) -> Callable[[], Usage]:
             def once() -> Usage:
                 target = self.fresh("target")
-                flush(self.work)
                 let_rest(self.work)
                 usage = run(command(target), env=env)
                 start = time.monotonic()
                 flush(target)
                 flushing = time.monotonic() - start
-                # Not removed before the end: creating files where many were just deleted is slow.
-                for directory, _, names in os.walk(target):
-                    for file in names:
-                        os.truncate(os.path.join(directory, file), 0)
+                empty_files(target)
                 return usage._replace(seconds=usage.seconds + (flushing if durable else 0))
             return once
 
@@ -55,7 +52,7 @@ class FileRows(Bench):
             "cp -r + sync -f": contender(lambda target: ["cp", "-r", f"{source}/.", target], True),
             "rclone copy": contender(lambda target: ["rclone", "copy", "--transfers", "8", source, target], False),
             "rsync -a": contender(lambda target: ["rsync", "-a", f"{source}/", f"{target}/"], False),
-        }, at_least=11)
+        }, at_least=COPY_TURNS)
         for peer, limit in bars:
             self.time_bar(name, results, "wherry transfer", peer, limit, False)
 

@@ -15,6 +15,7 @@ import time
 from typing import Callable, Iterator, NamedTuple, Optional
 
 MIB = 1 << 20
+COPY_TURNS = 11  # copies differ more from each other than what only reads
 
 
 class Usage(NamedTuple):
@@ -95,8 +96,9 @@ def flush(directory: pathlib.Path) -> None:
 
 
 def let_rest(directory: pathlib.Path, quiet: float = 0.5, at_most: float = 30) -> None:
-    """Waits until the disk of `directory` has had nothing to do for `quiet` seconds: it discards freed blocks long
-    after a flush, and whoever is timed next would have to share the processors with that."""
+    """Flushes, and waits until the disk of `directory` has had nothing to do for `quiet` seconds: it discards freed
+    blocks long after a flush, and whoever is timed next would have to share the processors with that."""
+    flush(directory)
     device = os.stat(directory).st_dev
     counters = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
     if not counters.exists():
@@ -107,6 +109,13 @@ def let_rest(directory: pathlib.Path, quiet: float = 0.5, at_most: float = 30) -
         if now != seen:
             seen, since = now, time.monotonic()
         time.sleep(0.02)
+
+
+def empty_files(directory: pathlib.Path) -> None:
+    """Takes the content of all files away, not the files: creating some where many were just deleted is slow."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            os.truncate(os.path.join(parent, name), 0)
 
 
 @contextlib.contextmanager
