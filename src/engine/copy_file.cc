@@ -198,8 +198,9 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
   ByteCount resumed = existing;                     // below, they may be the right ones
   ByteCount offset = 0;
   ByteCount data_end = sparse ? 0 : size;  // below, `offset` is known to be in data
+  std::size_t last_read = 0;               // bytes that are in the buffer
   while (offset < size) {
-    if (environment_.interrupted()) return stopped_error();
+    if (offset > 0 && environment_.interrupted()) return stopped_error();
     // Holes are skipped only beyond an earlier run's bytes, which may be other than zero.
     if (offset >= data_end && offset >= existing) {
       side_ = Side::kSource;
@@ -217,6 +218,7 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
     side_ = Side::kSource;
     TRY_ASSIGN(const std::size_t got, source.read(offset, std::span(buffer_.get(), want)));
     if (got == 0) break;  // cut off since it was seen
+    last_read = got;
     const std::span<const char> bytes(buffer_.get(), got);
     hashes.update(bytes);
     side_ = Side::kTarget;
@@ -237,8 +239,16 @@ wherry::Result<FileCopier::Content> FileCopier::transfer(const Operation& operat
     }
   }
   Content content = hashes.content(offset);
-  const std::string last = hashes.has_part() ? hashes.end_part() : content.checksum;
-  if (verifies) TRY(verify(file, verified, offset, last));
+  if (!verifies) return content;
+  // What is still in the buffer as a whole, as most files are, need not be hashed once more.
+  if (last_read == offset) {
+    TRY_ASSIGN(const bool held, holds(file, 0, std::span(buffer_.get(), last_read)));
+    if (held) {
+      environment_.progress.bytes_checksummed.fetch_add(offset, std::memory_order_relaxed);
+      return content;
+    }
+  }
+  TRY(verify(file, verified, offset, hashes.has_part() ? hashes.end_part() : content.checksum));
   return content;
 }
 
@@ -256,7 +266,7 @@ wherry::Result<void> FileCopier::verify(TemporaryFile& file, ByteCount begin, By
   const auto hasher = make_hasher(HashAlgorithm::kXxh3_128);
   ByteCount offset = begin;
   while (offset < end) {
-    if (environment_.interrupted()) return stopped_error();
+    if (offset > begin && environment_.interrupted()) return stopped_error();
     const std::size_t want =
         static_cast<std::size_t>(std::min<ByteCount>(end - offset, kBufferBytes));
     TRY_ASSIGN(const std::size_t got, file.read(offset, std::span(buffer_.get(), want)));
@@ -310,7 +320,7 @@ wherry::Result<std::optional<FileCopier::Content>> FileCopier::same_at_target(
   Hashes hashes(operation.checksum);
   ByteCount offset = 0;
   for (;;) {
-    if (environment_.interrupted()) return stopped_error();
+    if (offset > 0 && environment_.interrupted()) return stopped_error();
     side_ = Side::kSource;
     TRY_ASSIGN(const std::size_t got, source->read(offset, std::span(buffer_.get(), kBufferBytes)));
     side_ = Side::kTarget;

@@ -146,34 +146,21 @@ void GroupCommit::flush_content(Group& group) {
     if (file.copied.file) files.push_back(file.copied.file.get());
   if (files.empty() || durability_ == Durability::kNoFlush) return;
   if (target_.flush(files)) return;
-  std::vector<Finished> alone = std::move(group.members.finished);
-  group.members.finished.clear();
-  for (Finished& file : alone) {
+  keep_finished(group, [&](Finished& file) -> wherry::Result<void> {
     TemporaryFile* const one = file.copied.file.get();
-    const auto flushed = one != nullptr ? target_.flush({&one, 1}) : wherry::Result<void>();
-    if (flushed)
-      group.members.finished.push_back(std::move(file));
-    else
-      fail(std::move(file), flushed.error(), group);
-  }
+    if (one == nullptr) return {};
+    return target_.flush({&one, 1});
+  });
 }
 
 // 4. Each file gets its final name. One that cannot fails alone.
 void GroupCommit::rename_all(Group& group) {
-  std::vector<Finished> files = std::move(group.members.finished);
-  group.members.finished.clear();
-  for (Finished& file : files) {
-    if (file.copied.file) {
-      auto committed = target_.commit(*file.copied.file);
-      file.copied.file.reset();
-      if (!committed) {
-        fail(std::move(file), committed.error(), group);
-        continue;
-      }
-    }
+  keep_finished(group, [&](Finished& file) -> wherry::Result<void> {
+    if (const auto temporary = std::exchange(file.copied.file, nullptr))
+      TRY(target_.commit(*temporary));
     touch_parent(group.touched, file.work.operation.target);
-    group.members.finished.push_back(std::move(file));
-  }
+    return {};
+  });
 }
 
 // 5. The names reach stable storage. Where that fails for all directories together, each is flushed
@@ -250,14 +237,27 @@ void GroupCommit::fail_within(const RelPath& directory, const Error& error, Grou
     outcome.error = error;
     outcome.side = Side::kTarget;
   }
-  std::vector<Finished> files = std::move(group.members.finished);
-  group.members.finished.clear();
+  keep_finished(group, [&](const Finished& file) -> wherry::Result<void> {
+    if (file.work.operation.target.is_within(directory)) return error;
+    return {};
+  });
+}
+
+// Those with which `action` fails have failed; the others stay, in their order.
+template <class Action>
+void GroupCommit::keep_finished(Group& group, const Action& action) {
+  std::vector<Finished>& files = group.members.finished;
+  auto kept = files.begin();
   for (Finished& file : files) {
-    if (file.work.operation.target.is_within(directory))
-      fail(std::move(file), error, group);
-    else
-      group.members.finished.push_back(std::move(file));
+    const wherry::Result<void> done = action(file);
+    if (!done) {
+      fail(std::move(file), done.error(), group);
+      continue;
+    }
+    if (&*kept != &file) *kept = std::move(file);
+    ++kept;
   }
+  files.erase(kept, files.end());
 }
 
 // 6. One record for the group; the operations leave the run.

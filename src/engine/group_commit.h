@@ -72,6 +72,8 @@ class GroupCommit {
   void commit(Group group);
   void flush_content(Group& group);
   void rename_all(Group& group);
+  template <class Action>
+  void keep_finished(Group& group, const Action& action);
   void flush_names(Group& group);
   wherry::Result<void> flush_directory(const RelPath& directory);
   std::vector<RelPath> touched_directories(Group& group);

@@ -151,6 +151,7 @@ class Worker {
     std::vector<Work> batch;
     while (queue_.pop(batch)) {
       state_.progress().set_current_file(batch.front().operation.source.text());
+      members_.finished.reserve(batch.size());
       for (Work& work : batch) {
         if (state_.check_deadline()) break;
         perform(std::move(work));
