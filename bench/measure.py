@@ -214,11 +214,17 @@ class Bench:
         run([self.build / "bench" / "wherry_make_tree", *words, root])
 
     def turns(self, contenders: dict[str, Callable], at_least: int = 1) -> dict[str, list]:
-        """What each contender answers in --repeat rounds; who begins changes from round to round."""
+        """What each contender answers in --repeat rounds.
+
+        Every other round goes backwards, or each would always come after the same one, with what that left behind;
+        and who begins changes. Neighbours stay neighbours.
+        """
         results: dict[str, list] = {name: [] for name in contenders}
         names = list(contenders)
         for round_number in range(max(at_least, self.arguments.repeat)):
-            for name in names[round_number % len(names):] + names[:round_number % len(names)]:
+            first = round_number // 2 % len(names)
+            order = names[first:] + names[:first]
+            for name in reversed(order) if round_number % 2 else order:
                 results[name].append(contenders[name]())
         return results
 

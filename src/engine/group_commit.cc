@@ -108,7 +108,7 @@ void GroupCommit::close_if_old() {
 void GroupCommit::shut_down() {
   const std::lock_guard lock(mutex_);
   shutting_down_ = true;
-  work_arrived_.notify_one();
+  work_arrived_.notify_all();
 }
 
 void GroupCommit::run() {
@@ -121,6 +121,7 @@ void GroupCommit::run() {
       continue;
     }
     Group group = std::exchange(open_, Group());
+    group.number = closed_++;
     lock.unlock();
     room_made_.notify_all();
     commit(std::move(group));
@@ -128,13 +129,31 @@ void GroupCommit::run() {
   }
 }
 
-// Invariant 2 for a group; docs/architecture.md numbers the steps.
+// Invariant 2 for a group; docs/architecture.md numbers the steps. Names are flushed and recorded
+// group by group: what is below a directory must not be recorded before the group that made it.
 void GroupCommit::commit(Group group) {
-  if (state_.is_deaf()) return;  // the temporaries go with the group
-  flush_content(group);
-  rename_all(group);
-  flush_names(group);
-  record(group);
+  const bool deaf = state_.is_deaf();  // the temporaries go with the group
+  if (!deaf) {
+    flush_content(group);
+    rename_all(group);
+  }
+  wait_for_turn(group);
+  if (!deaf) {
+    flush_names(group);
+    record(group);
+  }
+  end_turn();
+}
+
+void GroupCommit::wait_for_turn(const Group& group) {
+  std::unique_lock lock(mutex_);
+  turn_ended_.wait(lock, [&] { return turn_ == group.number; });
+}
+
+void GroupCommit::end_turn() {
+  const std::lock_guard lock(mutex_);
+  ++turn_;
+  turn_ended_.notify_all();
 }
 
 // 3. Everything that was written reaches stable storage, before any of it gets its name. Where that

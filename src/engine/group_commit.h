@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The second half of invariant 2, for many files at once: one flush for all, then each gets its
-// final name, one flush of the directories, one record of the outcomes. While a group is being
+// final name, one flush of the directories, one record of the outcomes. While groups are being
 // committed the next one fills.
 #pragma once
 
@@ -52,7 +52,8 @@ class GroupCommit {
   // Closes the group if it has waited long enough. For those who are busy with one thing for long.
   void close_if_old();
 
-  // Commits groups until shut_down(), then what is left. For one thread.
+  // Commits groups until shut_down(), then what is left. Each thread that calls it has a group of
+  // its own: while one waits for the disk, the files of another get their names.
   void run();
   void shut_down();
 
@@ -62,6 +63,7 @@ class GroupCommit {
     std::vector<RelPath> touched;
     ByteCount bytes = 0;
     Duration opened{0};
+    std::uint64_t number = 0;
     std::size_t size() const { return members.finished.size() + members.settled.size(); }
     bool empty() const { return size() == 0 && touched.empty(); }
   };
@@ -70,6 +72,8 @@ class GroupCommit {
   std::size_t files_of_a_group() const;
 
   void commit(Group group);
+  void wait_for_turn(const Group& group);
+  void end_turn();
   void flush_content(Group& group);
   void rename_all(Group& group);
   template <class Action>
@@ -88,14 +92,17 @@ class GroupCommit {
   const Durability durability_;
   RunState& state_;
   WorkQueue* queue_ = nullptr;
-  // Of the committing thread.
+  // Of the thread whose group's turn it is.
   std::vector<RelPath> owed_;              // directories whose flush failed
   std::unordered_set<std::string> above_;  // directories that were flushed for what is below them
 
   std::mutex mutex_;
   std::condition_variable work_arrived_;
   std::condition_variable room_made_;
+  std::condition_variable turn_ended_;
   Group open_ GUARDED_BY(mutex_);
+  std::uint64_t closed_ GUARDED_BY(mutex_) = 0;  // groups
+  std::uint64_t turn_ GUARDED_BY(mutex_) = 0;    // the group that may flush its names
   bool close_requested_ GUARDED_BY(mutex_) = false;
   bool shutting_down_ GUARDED_BY(mutex_) = false;
 };

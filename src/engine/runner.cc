@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One thread plans: it pulls operations from the stream, makes directories and removes, in the
-// stream's order, because what follows builds on them. Workers copy files and make symlinks. One
-// more thread commits groups while the next ones are being copied.
+// stream's order, because what follows builds on them. Workers copy files and make symlinks. Two
+// more threads commit groups while the next ones are being copied.
 #include "engine/runner.h"
 
 #include <algorithm>
@@ -30,6 +30,7 @@ constexpr std::uint32_t kOwnerAll = 0700;
 constexpr std::uint32_t kDirectoryModeWhenNotPreserved = 0755;
 constexpr std::uint32_t kPreservedDirectoryBits = 03777;
 constexpr std::size_t kKnownParents = 4096;  // directories remembered as made
+constexpr std::size_t kCommitters = 2;       // one flushes while the other gives names
 
 std::size_t worker_count(const RunLimits& limits, const Storage& source, const Storage& target) {
   const std::size_t useful =
@@ -285,8 +286,8 @@ TransferRun::TransferRun(Storage& source, Storage& target, ItemSource<TransferIt
 }
 
 void TransferRun::run() {
-  WorkerPool committer({1, 1});
-  committer.submit([this] { groups_.run(); });
+  WorkerPool committers({kCommitters, kCommitters});
+  for (std::size_t i = 0; i < kCommitters; ++i) committers.submit([this] { groups_.run(); });
   {
     WorkerPool pool({workers_, workers_});
     for (std::size_t i = 0; i < workers_; ++i)

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "base/scratch_directory.h"
@@ -28,6 +29,12 @@ class Runner : public testing::Test {
   void put_files(int count) {
     for (int i = 0; i < count; ++i)
       put_file(*source_, fmt::format("s/{}/{:04}", i % 3, i), random_bytes(100, 1));
+  }
+  // Whether it came true before long.
+  template <class Condition>
+  static bool wait_for(const Condition& condition) {
+    for (int i = 0; i < 10'000'000 && !condition(); ++i) std::this_thread::yield();
+    return condition();
   }
   RunReport transfer() { return run_.transfer(*source_, *target_, {item("s", "t")}); }
 
@@ -227,16 +234,43 @@ TEST_F(Runner, GroupsCloseByTheirLimits) {
   EXPECT_GE(run_.observer.records.size(), 3u);
 }
 
+// While one group waits for the disk the next gets its names, but is recorded after it.
+TEST_F(Runner, GroupsAreCommittedTwoAtATimeAndRecordedInTheirOrder) {
+  put_file(*source_, "a", "1");
+  put_file(*source_, "b", "2");
+  run_.limits.workers = 1;
+  run_.limits.group_files = 1;
+  std::atomic<int> flushes = 0;
+  std::atomic<int> commits = 0;
+  HookedStorage source(*source_);
+  source.set_hook([&, reads = 0](StorageOperation operation) mutable -> Result<void> {
+    if (operation == StorageOperation::kRead && ++reads == 2) wait_for([&] { return flushes > 0; });
+    return {};
+  });
+  HookedStorage target(*target_);
+  bool second_is_named = false;
+  target.set_hook([&](StorageOperation operation) -> Result<void> {
+    if (operation == StorageOperation::kCommit) ++commits;
+    if (operation == StorageOperation::kFlush && ++flushes == 1)
+      second_is_named = wait_for([&] { return commits > 0; });
+    return {};
+  });
+  std::vector<std::string> recorded;
+  run_.observer.on_record = [&](std::span<const Outcome> outcomes) -> Result<void> {
+    for (const Outcome& outcome : outcomes) recorded.push_back(outcome.target.text());
+    return {};
+  };
+  run_.transfer(source, target, {item("a", "a"), item("b", "b")});
+  EXPECT_TRUE(second_is_named);
+  EXPECT_THAT(recorded, testing::ElementsAre("a", "b"));
+}
+
 // Little is left to commit when the last file has been copied.
 TEST_F(Runner, LastGroupsAreSmaller) {
   put_files(1000);
   run_.limits.workers = 1;
   run_.limits.group_files = 2000;
   HookedStorage source(*source_);
-  const auto wait_for = [](const auto& condition) {
-    for (int i = 0; i < 10'000'000 && !condition(); ++i) std::this_thread::yield();
-    return condition();
-  };
   bool some_before_the_end = false;
   int reads = 0;
   source.set_hook([&](StorageOperation operation) -> Result<void> {
