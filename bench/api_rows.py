@@ -124,6 +124,7 @@ class ApiRows(Bench):
 
     def load(self, url: str, **env: str) -> Load:
         """wrk on one thread: the server has the other core."""
+        time.sleep(0.5)  # until what the load before left unanswered is done: it counts among what may be under way
         script = pathlib.Path(__file__).resolve().parent / "requests.lua"
         answer = subprocess.run(
             ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration",
