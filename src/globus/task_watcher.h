@@ -28,7 +28,7 @@ class TaskWatcher {
   // within these bounds. A service near by is asked more often at first, since its tasks may be
   // short.
   static constexpr Duration kShortestInterval = std::chrono::milliseconds(500);
-  static constexpr Duration kShortestIntervalNearBy = std::chrono::milliseconds(50);
+  static constexpr Duration kShortestIntervalNearBy = std::chrono::milliseconds(10);
   static constexpr Duration kLongestInterval = std::chrono::seconds(15);
 
   // The tasks of these ids (at most kTasksAtOnce) that there are.
