@@ -32,6 +32,7 @@ enum class EntryState : std::uint8_t {
   kForgotten,  // in the catalog, but excluded now: it is no longer followed, and not deleted
   kNotQuiet,   // new or changed within the settle time; the catalog keeps what it has
   kDirectoryAttributes,  // a directory's mode or inode changed: recorded, nothing to send
+  kDoubted,              // a directory that the target may not have any more
 };
 
 struct JournalEntry {

@@ -376,6 +376,35 @@ TEST_F(PassTest, ADryRunTellsTheChangesAndDoesNothing) {
   EXPECT_FALSE(fs::exists(scratch_.file("mirror.journal.tmp")));
 }
 
+// Nothing in them tells that they are missing at the target.
+TEST_F(PassTest, EmptyDirectoriesThatAFailedDeletionMayHaveTakenAreMadeAgain) {
+  definition_.deletions = Deletions::kPropagate;
+  definition_.trust_directories = true;
+  make_directory("d/empty/below");
+  write("other", "3");
+  run();
+  rename("d", "../aside");
+  service_.failing_deletes = {"d"};
+  PassOptions anything;
+  anything.allow_deletions = true;
+  EXPECT_EQ(run(anything).end, PassEnd::kIncomplete);
+  service_.failing_deletes.clear();
+  EXPECT_FALSE(fs::exists(at_target("d/empty")));
+  rename("../aside", "d");
+  std::vector<std::string> told;
+  PassOptions look;
+  look.dry_run = true;
+  look.on_change = [&](const Change& change) {
+    EXPECT_EQ(change.kind, ChangeKind::kAdded);
+    told.push_back(change.path);
+  };
+  run(look);
+  EXPECT_EQ(told, (std::vector<std::string>{"d", "d/empty", "d/empty/below"}));
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(PassTest, AThousandEmptyDirectoriesAreMadeOnce) {
   for (int i = 0; i < 1000; ++i) make_directory(fmt::format("{}/{}", i % 10, i));
   run();

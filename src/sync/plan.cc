@@ -72,17 +72,20 @@ class Planner {
       case EntryState::kAdded:
       case EntryState::kModified:
       case EntryState::kTypeChanged:
+      case EntryState::kDoubted:
         return entry.observation.type == EntryType::kDirectory ? want_directory(directory, entry)
                                                                : Action::kCopy;
     }
     return Action::kNothing;
   }
 
-  // One that could not be read is not made: it is due when it can be.
+  // One that could not be read is not made: it is due when it can be. Of one that the catalog knows
+  // there is a record only if something in it differs.
   Action want_directory(std::string_view directory, const JournalEntry& entry) const {
     const auto record = journal_.find(join(directory, entry.name));
-    return record && !journal_.directory(*record).unreadable ? Action::kMakeDirectory
-                                                             : Action::kNothing;
+    const bool is_there =
+        record ? !journal_.directory(*record).unreadable : entry.state == EntryState::kDoubted;
+    return is_there ? Action::kMakeDirectory : Action::kNothing;
   }
 
   const PlanRequest& request_;
@@ -179,6 +182,7 @@ class Teller {
     if (action == Action::kDelayed) return ChangeKind::kDelayed;
     switch (state) {
       case EntryState::kAdded:
+      case EntryState::kDoubted:
         return ChangeKind::kAdded;
       case EntryState::kModified:
         return ChangeKind::kModified;

@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
-#include "catalog/diff.h"
+#include "sync/difference.h"
 
 namespace wherry::sync {
 namespace {
@@ -146,22 +146,10 @@ void compare_anew(const std::vector<catalog::Entry>& before, const Journal& jour
       continue;
     }
     const catalog::Entry now{entry.name, entry.observation, entry.symlink_target};
-    const EntryType type = entry.observation.type;
     entry.old_type = before[b].observation.type;
-    switch (catalog::classify(type, catalog::differing_fields(before[b++], now))) {
-      case catalog::Change::kNone:
-        continue;
-      case catalog::Change::kTypeChanged:
-        if (entry.state == EntryState::kAdded) entry.state = EntryState::kTypeChanged;
-        break;
-      case catalog::Change::kModified:
-        if (entry.state == EntryState::kAdded) entry.state = EntryState::kModified;
-        break;
-      default:
-        if (entry.state == EntryState::kAdded)
-          entry.state = type == EntryType::kDirectory ? EntryState::kDirectoryAttributes
-                                                      : EntryState::kAttributes;
-    }
+    const auto state = difference(before[b++], now);
+    if (!state) continue;
+    if (entry.state == EntryState::kAdded) entry.state = *state;
     out.push_back(entry);
   }
   while (b < before.size()) gone();

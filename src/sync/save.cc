@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "catalog/writer.h"
+#include "sync/difference.h"
 #include "sync/plan.h"
 
 namespace wherry::sync {
@@ -33,14 +34,6 @@ catalog::Directory moved(const catalog::Directory& old, const std::string& old_p
     directory.path = join(path, std::string_view(old.path).substr(skip));
   }
   return directory;
-}
-
-// Makes sure that it differs from whatever the source has.
-void disbelieve(Entry& entry) {
-  if (entry.observation.type == EntryType::kDirectory) return;
-  entry.observation.mtime_ns = -1;  // as no file has it; 0 would stand for not known
-  entry.observation.ctime_ns = 0;
-  entry.observation.inode = 0;
 }
 
 // Writes the merged tree, depth first, which is the order of a catalog. Holds, for each level, the
@@ -94,7 +87,9 @@ class Merger {
                        [&](std::uint64_t position, const catalog::Directory&) -> Result<void> {
                          TRY(before_->read(position, old));
                          for (Entry& entry : old.entries) disbelieve(entry);
-                         return writer_.add(moved(old.directory, old_path, path), old.entries);
+                         catalog::Directory directory = moved(old.directory, old_path, path);
+                         directory.trusted = false;  // its times say nothing of the target
+                         return writer_.add(directory, old.entries);
                        });
   }
 

@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "base/worker_pool.h"
-#include "catalog/diff.h"
+#include "sync/difference.h"
 
 namespace wherry::sync {
 namespace {
@@ -167,17 +167,8 @@ void Worker::compare() {
       found(now[n], EntryState::kAdded, now[n].observation.type);
       ++n;
     } else {
-      const EntryType type = now[n].observation.type;
-      const catalog::Fields fields = catalog::differing_fields(before[b], now[n]);
-      if (fields != 0) {
-        const catalog::Change change = catalog::classify(type, fields);
-        found(now[n],
-              change == catalog::Change::kTypeChanged ? EntryState::kTypeChanged
-              : type == EntryType::kDirectory         ? EntryState::kDirectoryAttributes
-              : change == catalog::Change::kModified  ? EntryState::kModified
-                                                      : EntryState::kAttributes,
-              before[b].observation.type);
-      }
+      if (const auto state = difference(before[b], now[n]))
+        found(now[n], *state, before[b].observation.type);
       ++b;
       ++n;
     }

@@ -208,7 +208,7 @@ void TestService::run(Work& work) {
     const std::string at = host_path(work.task.source_endpoint, path).value();
     std::error_code problem;
     if (failing_deletes.contains(path.text())) {
-      fs::remove(fs::directory_iterator(at)->path(), problem);
+      fs::remove_all(fs::directory_iterator(at)->path(), problem);
       fail(work, i, "PERMISSION_DENIED", false);
       continue;
     }
