@@ -196,16 +196,18 @@ std::size_t RequestReader::Parser::feed(std::string_view bytes) {
     // The library asserts that it sees the five bytes of the last chunk, "0" and two line ends, at
     // once. No chunked body has fewer left while it is incomplete.
     if (has_body_ && chunked() && rest.size() < 5) return taken;
+    const std::size_t body_before = request_.body.size();
     const std::size_t understood = put(boost::asio::const_buffer(rest.data(), rest.size()), error);
     taken += understood;
     if (!has_body_) header_bytes_ += understood;
-    if (error == http::error::need_more) {
-      // A chunk's head or the trailers have no limit of their own in the library.
-      if (bytes.size() - taken >= limits_.header_bytes) {
-        refusal_ = bad_request("the framing of the body takes too much room");
-      }
-      return taken;
-    }
+    // A chunk's head or the trailers, which have no limit of their own in the library: so many
+    // bytes at least, if they are not there as a whole.
+    const bool is_framing = has_body_ && request_.body.size() == body_before;
+    const std::size_t framing_bytes =
+        error == http::error::need_more ? bytes.size() - taken + 1 : understood;
+    if (is_framing && framing_bytes > limits_.header_bytes)
+      refusal_ = bad_request("the framing of the body takes too much room");
+    if (error == http::error::need_more) return taken;
     // The library's own limit depends on how the bytes were cut on the way.
     if (!error && header_bytes_ > limits_.header_bytes) error = http::error::header_limit;
     if (error && !refusal_) refusal_ = refusal_of(error, rest);

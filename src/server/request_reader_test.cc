@@ -135,6 +135,36 @@ TEST(RequestReader, RefusesWhatPassesALimit) {
   EXPECT_EQ(refusal_of(chunked + "1;" + std::string(300, 'x'), limits), 400);
 }
 
+TEST(RequestReader, FramingIsAsLongAsTheHeaderMayBeHoweverItArrives) {
+  const RequestLimits limits{
+      .target_bytes = 50, .header_bytes = 200, .header_count = 3, .body_bytes = 10};
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const auto verdicts = [&](const std::string& framed) {
+    RequestReader whole(limits);
+    whole.feed(head + framed);
+    RequestReader slow(limits);
+    slow.feed(head);
+    std::string waiting;
+    for (const char c : framed) {
+      waiting += c;
+      waiting.erase(0, slow.feed(waiting));
+    }
+    return std::pair(whole.state(), slow.state());
+  };
+  const std::pair taken(State::kDone, State::kDone);
+  const std::pair refused(State::kRefused, State::kRefused);
+  const auto trailers = [](std::size_t bytes) {
+    return "0\r\nA: " + std::string(bytes - 10, 'x') + "\r\n\r\n";
+  };
+  EXPECT_EQ(verdicts(trailers(200)), taken);
+  EXPECT_EQ(verdicts(trailers(201)), refused);
+  const auto chunk_head = [](std::size_t bytes) {
+    return "1;" + std::string(bytes - 4, 'x') + "\r\na\r\n0\r\n\r\n";
+  };
+  EXPECT_EQ(verdicts(chunk_head(200)), taken);
+  EXPECT_EQ(verdicts(chunk_head(201)), refused);
+}
+
 TEST(ParseTarget, TakesPathsAndAbsoluteUrls) {
   EXPECT_EQ(parse_target("/")->path, "/");
   EXPECT_EQ(parse_target("//")->path, "/");
