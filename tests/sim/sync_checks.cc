@@ -140,6 +140,22 @@ bool Checks::SyncChecks::has_given_way(const std::string& path) const {
   return false;
 }
 
+// Whether a directory above `path` has gone elsewhere at the source, and has something of that name
+// there: what was written anew on the way has changed, and is not gone.
+bool Checks::SyncChecks::has_moved(const std::string& path) const {
+  for (RelPath above = RelPath::from_normal(path).parent(); !above.is_root();
+       above = above.parent()) {
+    const auto known = known_.find(above.text());
+    if (known == known_.end()) continue;
+    for (const auto& [now, node] : source_.now(links())) {
+      if (node.is_directory() && node.attributes.inode == known->second.observation.inode &&
+          source_.now(links()).contains(moved(path, above.text(), now)))
+        return true;
+    }
+  }
+  return false;
+}
+
 // At least that many percent of the catalog's files are nowhere at the source any more; where
 // deletions are kept, of those alone that gave way to something. What a directory has lost that
 // could not be read, a pass cannot know.
@@ -160,7 +176,8 @@ double Checks::SyncChecks::share_gone(const std::vector<sync::Problem>& problems
     const bool is_hidden = std::any_of(
         problems.begin(), problems.end(),
         [&path = path](const sync::Problem& problem) { return is_within(path, problem.path); });
-    if (is_file && !is_there && counts && !is_hidden && !inodes.contains(known.observation.inode))
+    if (is_file && !is_there && counts && !is_hidden && !inodes.contains(known.observation.inode) &&
+        !has_moved(path))
       ++gone;
   }
   return files == 0 ? 0 : 100.0 * static_cast<double>(gone) / static_cast<double>(files);

@@ -35,6 +35,7 @@ class Checks::SyncChecks {
   bool is_interrupted();
   Links links() const;
   bool has_given_way(const std::string& path) const;
+  bool has_moved(const std::string& path) const;
   double share_gone(const std::vector<sync::Problem>& problems) const;
   void check_brake(const Tree& target, const std::vector<sync::Problem>& problems);
   void check_mirror(const Tree& target);
