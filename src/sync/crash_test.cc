@@ -184,6 +184,47 @@ TEST_F(CrashTest, WhatCouldNotBeArchivedIsNotTakenForGoneWhenItsDirectoryWasRena
   expect_nothing_due();
 }
 
+// A power cut in a rename may leave both names.
+TEST_F(CrashTest, AnArchivingThatAPowerCutHasTakenBackByHalfIsDoneAgain) {
+  definition_.deletions = Deletions::kArchive;
+  definition_.symlinks = engine::SymlinkPolicy::kKeep;
+  definition_.max_delete = 100;
+  for (const char* name : {"file", "first", "last", "other/inside", "moved"}) write(name, name);
+  link("link", "other");
+  run();
+  for (const char* name : {"file", "link", "first", "last"}) remove(name);
+  write("file/inside", "1");
+  write("link/inside", "2");
+  rename("moved", "renamed");
+  std::string archive;
+  const auto take_back = [&](const std::string& name) {
+    if (archive.empty())
+      archive = fs::directory_iterator(at_target(std::string(kArchiveDirectory)))->path().string();
+    fs::rename(archive + "/" + name, at_target(name));
+    if (fs::is_symlink(at_target(name)))
+      fs::copy_symlink(at_target(name), archive + "/" + name);
+    else
+      fs::create_hard_link(at_target(name), archive + "/" + name);
+  };
+  fault_ = [](std::string_view point) -> Result<void> {
+    return point == "before rename" ? make_error(Code::kUnavailable, "crash") : Result<void>();
+  };
+  EXPECT_FALSE(try_run());
+  take_back("file");
+  take_back("link");
+  int archived = 0;
+  fault_ = [&](std::string_view point) -> Result<void> {
+    if (point != "before archive" || ++archived < 4) return {};
+    return make_error(Code::kUnavailable, "crash");
+  };
+  EXPECT_FALSE(try_run());
+  take_back("first");
+  fault_ = nullptr;
+  EXPECT_EQ(run().end, PassEnd::kDone);
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(CrashTest, ADamagedJournalIsPutAside) {
   write("a", "1");
   fault_ = [](std::string_view point) -> Result<void> {

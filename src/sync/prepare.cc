@@ -11,6 +11,8 @@ namespace {
 
 using catalog::EntryType;
 
+constexpr int kMaxArchives = 100;  // of one pass, each for names that those before it have
+
 // An error that ends the pass rather than one operation. What an endpoint has refused for good, it
 // would refuse in the next pass, too.
 bool ends_the_pass(const Error& error) {
@@ -61,6 +63,28 @@ Result<void> TargetTree::ensure_directory(const RelPath& path) {
   const std::string below = path.relative_to(root).text();
   TRY(archive(below, below), "clear the way for a directory");
   return context_.service.make_directory(endpoint, path);
+}
+
+// Each directory on the way, so that none of them is a link to elsewhere.
+Result<void> TargetTree::ensure_way(const RelPath& path) {
+  if (path == context_.definition.target.path || path.is_root()) return {};
+  TRY(ensure_way(path.parent()));
+  return ensure_directory(path);
+}
+
+bool TargetTree::is_link(const std::string& path) const {
+  const auto there =
+      context_.service.stat(context_.definition.target.endpoint, context_.at_target(path));
+  return there && there->is_link;
+}
+
+// A link may lead to another part of the mirror.
+Error TargetTree::is_not_written_through(const std::string& path, const Error& error) const {
+  return {error.code, Retry::kAfterUser,
+          fmt::format("nothing is written through the symlink '{}' that is at the target where a "
+                      "directory belongs, and it cannot be put aside: {}. Remove it, and run the "
+                      "sync again",
+                      escape_bytes(context_.at_target(path).text()), error.message)};
 }
 
 Result<void> TargetTree::make_and_rename(Preparation& preparation) {
@@ -148,6 +172,8 @@ Result<void> TargetTree::make_directories(Directories which) {
           outcome_.confirmed[ordinal] = true;
         } else if (ends_the_pass(made.error())) {
           return std::move(made).error();
+        } else if (is_link(path)) {
+          return is_not_written_through(path, made.error());
         } else if (which == Directories::kAll) {  // the first try was not the last
           outcome_.fail(path, made.error().message);
         }
@@ -165,8 +191,9 @@ Result<void> TargetTree::make_way(const std::string& path) {
   if (!there) return ends_the_pass(there.error()) ? there.error() : Result<void>();
   if (there->attributes.type == storage::EntryType::kDirectory && !there->is_link) return {};
   auto made = ensure_directory(target);
+  if (made || ends_the_pass(made.error())) return made;
   // Any other failure shows again with the files.
-  return !made && ends_the_pass(made.error()) ? made : Result<void>();
+  return is_link(path) ? is_not_written_through(path, made.error()) : Result<void>();
 }
 
 // The plan has seen that the new path was free. If it is taken now, an earlier run of this pass has
@@ -184,27 +211,32 @@ Result<void> TargetTree::rename(const Rename& item) {
     if (!old && old.error().code == Code::kNotFound) return {};
     return old ? again : Result<void>(old.error());
   }
-  TRY(ensure_directory(to.parent()));
+  // Files come when all directories have been made.
+  TRY(item.is_directory ? ensure_way(to.parent()) : ensure_directory(to.parent()));
   TRY(context_.service.rename(endpoint, context_.at_target(item.from), to));
   log_info("sync {}: renamed {} to {}", context_.definition.name, escape_bytes(item.from),
            escape_bytes(item.to));
   return {};
 }
 
-// What is in the archive already was put there by an earlier run of this pass; what the path holds
-// now is newer and stays.
+// A name in the archive may be taken: an earlier run of this pass died in the middle, and a power
+// cut may have left both names of what it moved. Then this goes beside it.
 Result<void> TargetTree::archive(const std::string& path, const std::string& there) {
   TRY(context_.reach("before archive"));
   const tasks::EndpointId& endpoint = context_.definition.target.endpoint;
-  const RelPath to = context_.definition.target.path.child(kArchiveDirectory)
-                         .child(context_.label)
-                         .join(RelPath::from_normal(path));
-  if (context_.service.stat(endpoint, to)) return {};
-  TRY(ensure_directory(to.parent()));
-  auto moved = context_.service.rename(endpoint, context_.at_target(there), to);
-  // Not there: nothing to keep.
-  if (!moved && moved.error().code != Code::kNotFound) return moved;
-  return {};
+  const RelPath archives = context_.definition.target.path.child(kArchiveDirectory);
+  std::string place = context_.label;
+  for (int n = 1;; ++n) {
+    const RelPath to = archives.child(place).join(RelPath::from_normal(path));
+    TRY(ensure_directory(to.parent()));
+    const auto moved = context_.service.rename(endpoint, context_.at_target(there), to);
+    // Not there: nothing to keep.
+    if (moved || moved.error().code == Code::kNotFound) return {};
+    if (moved.error().code != Code::kAlreadyExists || n == kMaxArchives) return moved;
+    const auto left = context_.service.stat(endpoint, context_.at_target(there));
+    if (!left) return left.error().code == Code::kNotFound ? Result<void>() : left.error();
+    place = fmt::format("{}.{}", context_.label, n + 1);
+  }
 }
 
 // Whether what was at `there` is not any more.
@@ -217,31 +249,35 @@ Result<bool> TargetTree::is_out_of_the_way(const std::string& there, EntryType w
 }
 
 Result<void> TargetTree::archive_in_the_way(const Preparation& preparation) {
-  return for_entries(journal_,
-                     [&](std::uint64_t ordinal, std::string_view directory,
-                         const JournalEntry& entry) -> Result<void> {
-                       if ((journal_.decision(ordinal) & kClearFirst) == 0) return {};
-                       const bool was_directory = entry.old_type == EntryType::kDirectory;
-                       if (context_.definition.deletions == Deletions::kPropagate ||
-                           (!was_directory && context_.definition.deletions == Deletions::kKeep))
-                         return {};
-                       const std::string path = join(directory, entry.name);
-                       std::string there = path;
-                       if (!preparation.is_done) {
-                         there = before_renames(journal_, path);
-                         const auto moved = archive(path, there);
-                         if (!moved && ends_the_pass(moved.error())) return moved;
-                       }
-                       // It may have failed, now or in a process before this one. A failure shows
-                       // again, with its reason, when the way is not free.
-                       TRY_ASSIGN(bool is_free, is_out_of_the_way(there, entry.old_type));
-                       // The process before may have renamed what it is in.
-                       if (is_free && there != path) {
-                         TRY_ASSIGN(is_free, is_out_of_the_way(path, entry.old_type));
-                       }
-                       if (is_free) outcome_.cleared[ordinal] = true;
-                       return {};
-                     });
+  return for_entries(
+      journal_,
+      [&](std::uint64_t ordinal, std::string_view directory,
+          const JournalEntry& entry) -> Result<void> {
+        if ((journal_.decision(ordinal) & kClearFirst) == 0 || outcome_.cleared[ordinal]) return {};
+        const bool was_directory = entry.old_type == EntryType::kDirectory;
+        const bool was_link = entry.old_type == EntryType::kSymlink;
+        const bool is_deleted =
+            context_.definition.deletions == Deletions::kPropagate ||
+            (!was_directory && context_.definition.deletions == Deletions::kKeep);
+        if (is_deleted && !was_link) return {};  // by a task, or it has failed there
+        const std::string path = join(directory, entry.name);
+        const std::string there = preparation.is_done ? path : before_renames(journal_, path);
+        TRY_ASSIGN(bool is_free, is_out_of_the_way(there, entry.old_type));
+        Result<void> moved;
+        if (!is_free && !preparation.is_done) {
+          moved = archive(path, there);
+          if (!moved && ends_the_pass(moved.error())) return moved;
+          TRY_ASSIGN(is_free, is_out_of_the_way(there, entry.old_type));
+        }
+        // The process before may have renamed what it is in.
+        if (is_free && there != path) {
+          TRY_ASSIGN(is_free, is_out_of_the_way(path, entry.old_type));
+        }
+        outcome_.cleared[ordinal] = is_free;
+        // What fails otherwise shows again, with its reason, when the way is not free.
+        if (!is_free && was_link && !moved) return is_not_written_through(path, moved.error());
+        return {};
+      });
 }
 
 Result<void> TargetTree::archive_removed() {

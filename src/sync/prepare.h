@@ -20,7 +20,8 @@ class TargetTree {
   // The target's own directory, with the missing ones above it.
   Result<void> make_root();
   // Moves directories and files out of the way of something of another type, where deletions are
-  // not wanted.
+  // not wanted; and symlinks that could not be deleted. An error if a symlink stays where a
+  // directory belongs.
   Result<void> archive_in_the_way(const Preparation& preparation);
   // Directory renames, directories that no file will bring, then file renames. Those that
   // `preparation` knows to have failed in an earlier run of the pass are not tried again, and when
@@ -42,7 +43,10 @@ class TargetTree {
   Result<bool> is_out_of_the_way(const std::string& there, EntryType was);
   // Answers whether the directory is there; a failure is entered in the outcome.
   Result<void> ensure_directory(const RelPath& path);
+  Result<void> ensure_way(const RelPath& path);
   Result<void> make_way(const std::string& path);
+  bool is_link(const std::string& path) const;
+  Error is_not_written_through(const std::string& path, const Error& error) const;
   bool has_copies(const std::string& path) const;
   bool has_confirmed(const std::string& path) const;
 

@@ -2,6 +2,7 @@
 // Passes that find renamed and moved files, and things that changed their type.
 #include <gmock/gmock.h>
 
+#include "base/file.h"
 #include "sync/pass.h"
 #include "sync/test_fixture.h"
 
@@ -9,7 +10,9 @@ namespace wherry::sync {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 class RenameTest : public SyncFixture {};
@@ -274,6 +277,45 @@ TEST_F(RenameTest, AnUnknownSymlinkInThePlaceOfANewDirectoryIsNotWrittenThrough)
   write("a/f", "2");
   EXPECT_EQ(run().end, PassEnd::kDone);
   expect_mirrored();
+}
+
+TEST_F(RenameTest, NoDirectoryIsRenamedThroughAnUnknownSymlink) {
+  for (const char* name : {"run/one", "run/two", "run/three", "other/x"}) write(name, name);
+  run();
+  fs::create_symlink("other", at_target("new"));
+  make_directory("new/deep");
+  rename("run", "new/deep/run");
+  run();
+  EXPECT_FALSE(fs::exists(at_target("other/deep")));
+  EXPECT_THAT(service_.renamed, Contains("run -> new/deep/run"));
+  expect_mirrored();
+  expect_nothing_due();
+}
+
+TEST_F(RenameTest, NothingIsWrittenThroughASymlinkThatCannotBePutAside) {
+  for (const Deletions deletions : {Deletions::kKeep, Deletions::kPropagate, Deletions::kArchive}) {
+    SCOPED_TRACE(to_string(deletions));
+    definition_.deletions = deletions;
+    definition_.symlinks = engine::SymlinkPolicy::kKeep;
+    for (const char* top : {"link", "other"}) remove(top);
+    for (const char* name : {"other/x", "other/y", "other/z"}) write(name, name);
+    link("link", "other");
+    ASSERT_EQ(run().end, PassEnd::kDone);
+    remove("link");
+    write("link/x", "another");
+    service_.failing_deletes = {"link"};
+    service_.can_rename = false;
+    const auto report = try_run();
+    ASSERT_FALSE(report);
+    EXPECT_THAT(report.error().message, HasSubstr("nothing is written through the symlink 'link'"));
+    EXPECT_EQ(read_file(at_target("other/x"), UINT64_MAX).value(), "other/x");
+    service_.failing_deletes.clear();
+    service_.can_rename = true;
+    EXPECT_EQ(run().end, PassEnd::kDone);
+    run();
+    expect_mirrored();
+    expect_nothing_due();
+  }
 }
 
 TEST_F(RenameTest, WhatChangesItsTypeInARenamedDirectoryIsReplacedInOnePass) {

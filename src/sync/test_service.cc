@@ -208,7 +208,8 @@ void TestService::run(Work& work) {
     const std::string at = host_path(work.task.source_endpoint, path).value();
     std::error_code problem;
     if (failing_deletes.contains(path.text())) {
-      fs::remove_all(fs::directory_iterator(at)->path(), problem);
+      if (fs::is_directory(fs::symlink_status(at)))
+        fs::remove_all(fs::directory_iterator(at)->path(), problem);
       fail(work, i, "PERMISSION_DENIED", false);
       continue;
     }

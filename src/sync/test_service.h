@@ -23,7 +23,7 @@ class TestService : public tasks::TransferService {
   // --- Faults and observations. Paths are those within the endpoint. ---
   std::set<std::string> failing_sources;      // reported as skipped source errors
   std::set<std::string> failing_targets;      // fail the task
-  std::set<std::string> failing_deletes;      // one entry is deleted, then the task fails
+  std::set<std::string> failing_deletes;      // a directory loses one entry; then the task fails
   std::set<std::string> refused_directories;  // that make_directory() never makes
   bool denies_existing = false;               // make_directory() denies before it looks
   bool fail_tasks = false;                    // tasks end FAILED before any file
