@@ -206,6 +206,10 @@ Ending ending_of(std::string_view code, std::string_view description, TimePoint 
   return ending;
 }
 
+Result<void> apply_cancel(soci::session& sql, const TaskRow& row, TimePoint now) {
+  return apply(sql, row, ending_of("CANCELED", "canceled", now), now);
+}
+
 Tally tally_of(const Task& task, const TaskRow& row) {
   Tally tally;
   tally.counts = task.counts;
@@ -406,14 +410,17 @@ Result<void> Store::end(Start& start, const Tally& tally, const Ending& ending) 
   return start.claim.release([&](soci::session& sql) -> Result<void> {
     TRY_ASSIGN(const TaskRow row, load_row(sql, start.task.id));
     write_tally(sql, start.key, tally);
+    if (ending.state == TaskState::kInactive && row.cancel_requested != 0)
+      return apply_cancel(sql, row, clock_.now());
     return apply(sql, row, ending, clock_.now());
   });
 }
 
 Result<void> Store::hand_back(Start& start, const Tally& tally) {
   return start.claim.release([&](soci::session& sql) -> Result<void> {
+    TRY_ASSIGN(const TaskRow row, load_row(sql, start.task.id));
     write_tally(sql, start.key, tally);
-    return {};
+    return row.cancel_requested != 0 ? apply_cancel(sql, row, clock_.now()) : Result<void>();
   });
 }
 
@@ -425,19 +432,23 @@ Result<void> Store::change_unheld(const TaskId& id, const Claim::Also& change) {
 }
 
 Result<bool> Store::cancel(const TaskId& id) {
+  bool is_ended = false;
   TRY(database_.write([&](soci::session& sql) -> Result<void> {
     TRY_ASSIGN(const TaskRow row, load_row(sql, id));
     TRY_ASSIGN(const TaskState state, parse_task_state(row.state));
     if (is_final(state))
       return make_error(Code::kConflict, "task {} has ended already ({})", id, row.state);
     sql << "update task set cancel_requested = 1 where number = :number", soci::use(row.number);
-    return {};
+    // One that waits for a person is run by nobody.
+    is_ended = state == TaskState::kInactive;
+    return is_ended ? apply_cancel(sql, row, clock_.now()) : Result<void>();
   }));
+  if (is_ended) return true;
   const auto ended = change_unheld(id, [&](soci::session& sql) -> Result<void> {
     TRY_ASSIGN(const TaskRow row, load_row(sql, id));
     TRY_ASSIGN(const TaskState state, parse_task_state(row.state));
     if (is_final(state)) return {};  // it ended meanwhile
-    return apply(sql, row, ending_of("CANCELED", "canceled", clock_.now()), clock_.now());
+    return apply_cancel(sql, row, clock_.now());
   });
   if (ended) return true;
   if (ended.error().code == Code::kConflict) return false;  // whoever runs it will see the wish

@@ -77,7 +77,8 @@ class Store {
   Result<Wishes> wishes(TaskKey key);
   // While it runs: why it waits, or "OK".
   Result<void> set_nice_status(TaskKey key, const std::string& status, const std::string& details);
-  // Ends the run: state, tally and claim in one transaction.
+  // Ends the run: state, tally and claim in one transaction. A task that would wait for a person,
+  // or be handed back, is CANCELED instead if that was asked for meanwhile.
   Result<void> end(Start& start, const Tally& tally, const Ending& ending);
   // Ends the run and leaves the task ACTIVE, for whoever runs tasks next.
   Result<void> hand_back(Start& start, const Tally& tally);

@@ -142,6 +142,27 @@ TEST_F(StoreTest, AnInactiveTaskCanBeCancelled) {
   EXPECT_EQ(store_.task(id)->fatal_error->code, "CANCELED");
 }
 
+TEST_F(StoreTest, WhatIsCancelledAsItsRunEndsDoesNotWaitForAPerson) {
+  const TaskId id = world_.submit(world_.transfer("run", "copy"));
+  auto start = store_.start(id).value();
+  EXPECT_FALSE(store_.cancel(id).value());
+  Ending ending;
+  ending.state = TaskState::kInactive;
+  ending.nice_status = "NO_SPACE_LEFT";
+  ASSERT_TRUE(store_.end(start, {}, ending));
+  EXPECT_EQ(store_.task(id)->state, TaskState::kFailed);
+  EXPECT_EQ(store_.task(id)->fatal_error->code, "CANCELED");
+}
+
+TEST_F(StoreTest, WhatIsCancelledAsItIsHandedBackDoesNotRunAgain) {
+  const TaskId id = world_.submit(world_.transfer("run", "copy"));
+  auto start = store_.start(id).value();
+  EXPECT_FALSE(store_.cancel(id).value());
+  ASSERT_TRUE(store_.hand_back(start, {}));
+  EXPECT_TRUE(store_.runnable(4)->empty());
+  EXPECT_EQ(store_.task(id)->fatal_error->code, "CANCELED");
+}
+
 TEST_F(StoreTest, PurgingRemovesEveryRowOfATask) {
   world_.add_source_file("run/a", "a");
   const Task task = world_.run(world_.transfer("run", "copy"));

@@ -344,12 +344,13 @@ Result<std::optional<Ending>> TaskRun::judge(const Result<RunReport>& report,
   if (!report)
     return std::optional(failed(now, error_code(report.error()), report.error().message));
   TRY_ASSIGN(const Store::Wishes wishes, parts_.store.wishes(start_.key));
+  const bool has_ended = report->end == RunEnd::kCompleted || report->end == RunEnd::kFatal;
+  if (wishes.cancel && !has_ended) return std::optional(failed(now, "CANCELED", "canceled"));
   switch (report->end) {
     case RunEnd::kCompleted:
       return std::optional(completed());
     case RunEnd::kDeadline:
     case RunEnd::kStopped:
-      if (wishes.cancel) return std::optional(failed(now, "CANCELED", "canceled"));
       if (wishes.deadline <= now)
         return std::optional(failed(now, "EXPIRED", "the deadline has passed"));
       start_.task.deadline = wishes.deadline;
