@@ -339,19 +339,25 @@ void Checks::check_confirmed(Place place, const Tree& now) {
 }
 
 // When a task ends, its temporaries are gone. The exceptions are known: after a run that was cut
-// off nobody looks for them if the task is cancelled or too late, and not all are found if the
-// source has changed since it was asked for.
+// off nobody looks for them if the task is cancelled or too late, nor in a directory that failed as
+// a whole, and not all are found if the source has changed since it was asked for.
 void Checks::check_litter(const tasks::TaskId& id, const Asked& asked) {
   const Place place = place_of(asked);
   const tasks::Task task = world_.observer().task(id).value();
   const bool cut_short = task.fatal_error && (task.fatal_error->code == "CANCELED" ||
                                               task.fatal_error->code == "EXPIRED");
+  const Rows rows = rows_of(world_.observer(), id);
+  const auto was_out_of_reach = [&](const std::string& path) {
+    return std::any_of(rows.errors.begin(), rows.errors.end(), [&](const tasks::ItemError& error) {
+      return is_within(path, error.target_path.substr(1));
+    });
+  };
   for (const auto& [path, node] : tree(place)) {
     const RelPath whole = RelPath::from_normal(path);
     if (!storage::is_temporary_name(whole.name(), id)) continue;
     if (path.find(sync::kArchiveDirectory) != std::string::npos) continue;  // moved with the rest
     const bool changed = source_.changes() != asked.submitted_at;
-    if (asked.cut_off && (cut_short || changed)) {
+    if (asked.cut_off && (cut_short || changed || was_out_of_reach(path))) {
       known_litter_.insert(path);
       continue;
     }
