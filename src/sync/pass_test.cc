@@ -405,6 +405,18 @@ TEST_F(PassTest, EmptyDirectoriesThatAFailedDeletionMayHaveTakenAreMadeAgain) {
   expect_nothing_due();
 }
 
+TEST_F(PassTest, ADirectoryWhoseNameCouldNotBeMadeDurableIsNotBelieved) {
+  make_directory("a/b/c");
+  service_.failing_flushes = {"a"};
+  EXPECT_EQ(run().end, PassEnd::kIncomplete);
+  EXPECT_TRUE(fs::exists(at_target("a/b/c")));
+  EXPECT_FALSE(catalog()->find("a").value().has_value());
+  service_.failing_flushes.clear();
+  run();
+  expect_mirrored();
+  expect_nothing_due();
+}
+
 TEST_F(PassTest, AThousandEmptyDirectoriesAreMadeOnce) {
   for (int i = 0; i < 1000; ++i) make_directory(fmt::format("{}/{}", i % 10, i));
   run();

@@ -133,8 +133,10 @@ bool TargetTree::has_copies(const std::string& path) const {
   return false;
 }
 
-// Whether something has arrived in the directory or below, so that it is there.
+// Whether something has arrived in the directory or below, so that it is there. A copy has flushed
+// the names of all that is above it; what this class does itself counts if it has not failed.
 bool TargetTree::has_confirmed(const std::string& path) const {
+  const bool is_unsure = unsure_.contains(path);
   const RelPath top = RelPath::from_normal(path);
   for (std::size_t i = journal_.lower_bound(path); i < journal_.directory_count(); ++i) {
     const JournalDirectory directory = journal_.directory(i);
@@ -143,7 +145,8 @@ bool TargetTree::has_confirmed(const std::string& path) const {
     for (std::uint64_t ordinal = first; ordinal < first + directory.entry_count; ++ordinal) {
       const Action action = journal_.action(ordinal);
       const bool brings =
-          action == Action::kCopy || action == Action::kRename || action == Action::kMakeDirectory;
+          action == Action::kCopy ||
+          (!is_unsure && (action == Action::kRename || action == Action::kMakeDirectory));
       if (brings && outcome_.confirmed[ordinal]) return true;
     }
   }
@@ -174,7 +177,9 @@ Result<void> TargetTree::make_directories(Directories which) {
           return std::move(made).error();
         } else if (is_link(path)) {
           return is_not_written_through(path, made.error());
-        } else if (which == Directories::kAll) {  // the first try was not the last
+        } else if (which == Directories::kEmpty) {  // the first try is not the last
+          unsure_.insert(path);
+        } else {
           outcome_.fail(path, made.error().message);
         }
         return {};
@@ -193,6 +198,7 @@ Result<void> TargetTree::make_way(const std::string& path) {
   auto made = ensure_directory(target);
   if (made || ends_the_pass(made.error())) return made;
   // Any other failure shows again with the files.
+  unsure_.insert(path);
   return is_link(path) ? is_not_written_through(path, made.error()) : Result<void>();
 }
 

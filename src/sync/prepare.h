@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "sync/batches.h"
 #include "sync/journal.h"
@@ -54,6 +55,8 @@ class TargetTree {
   const Journal& journal_;
   Outcome& outcome_;
   std::optional<RelPath> absent_;  // a new directory that the target does not have yet
+  // That could not be made at first. They may be there all the same, but not durably.
+  std::unordered_set<std::string> unsure_;
 };
 
 }  // namespace wherry::sync

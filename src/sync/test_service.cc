@@ -339,7 +339,9 @@ Result<void> TestService::make_directory(const tasks::EndpointId& endpoint, cons
     return Error{Code::kUnavailable, Retry::kNever, "ExternalError.MkdirFailed"};
   TRY_ASSIGN(const std::string place, host_path(endpoint, path));
   if (denies_existing && fs::exists(place)) return errno_error(EACCES, place);
-  if (::mkdir(place.c_str(), 0755) != 0) return errno_error(errno, place);
+  const int problem = ::mkdir(place.c_str(), 0755) != 0 ? errno : 0;
+  if (failing_flushes.contains(path.text())) return errno_error(EACCES, place);
+  if (problem != 0) return errno_error(problem, place);
   made.push_back(path.text());
   return {};
 }

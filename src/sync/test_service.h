@@ -25,6 +25,7 @@ class TestService : public tasks::TransferService {
   std::set<std::string> failing_targets;      // fail the task
   std::set<std::string> failing_deletes;      // a directory loses one entry; then the task fails
   std::set<std::string> refused_directories;  // that make_directory() never makes
+  std::set<std::string> failing_flushes;      // that it makes, and fails all the same
   bool denies_existing = false;               // make_directory() denies before it looks
   bool fail_tasks = false;                    // tasks end FAILED before any file
   // Never arrive: the task stays ACTIVE, in trouble, until it is cancelled. One error tells of the
