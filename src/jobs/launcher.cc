@@ -295,10 +295,10 @@ Result<bool> Launcher::succeeded(Result<void> result) {
 
 Result<void> Launcher::tick() {
   if (clock_.monotonic() < next_tick_) return {};
-  std::vector<JobId> mine;
-  for (const auto& [child, running] : running_)
-    if (running.is_ours) mine.push_back(running.job);
-  for (const Waiting& waiting : started_) mine.push_back(waiting.job.job.id);
+  std::vector<JobId> mine;  // also what is told to end, until it has
+  for (const auto& [child, running] : running_) mine.push_back(running.job);
+  for (const std::deque<Waiting>* waiting : {&started_, &held_})
+    for (const Waiting& job : *waiting) mine.push_back(job.job.job.id);
   std::vector<JobId> lost;
   auto answer = sessions_.tick(session_, mine);
   if (answer) lost = *std::move(answer);
@@ -337,7 +337,8 @@ void Launcher::let_go(std::span<const JobId> lost) {
       children_->signal(child, SIGKILL);
     }
   }
-  std::erase_if(started_, [&](const Waiting& waiting) { return is_lost(waiting.job.job.id); });
+  for (std::deque<Waiting>* waiting : {&started_, &held_})
+    std::erase_if(*waiting, [&](const Waiting& job) { return is_lost(job.job.job.id); });
 }
 
 void Launcher::tell_to_end(ChildId id, Running& running, const std::string& reason) {
@@ -400,7 +401,12 @@ void Launcher::on_end(const ChildEnd& end) {
   room_.give_back(running.placement);
   const Duration ran = std::max<Duration>(clock_.monotonic() - running.begun, milliseconds(1));
   usual_run_ = usual_run_ ? (*usual_run_ * 7 + ran) / 8 : ran;
-  if (!running.is_ours) return;
+  if (!running.is_ours) {
+    // It may have been retried, and waits to be free: for others, or for another look of this one.
+    next_tick_ = clock_.monotonic();
+    version_without_jobs_.reset();
+    return;
+  }
   RunEnd result{
       .job = running.job, .state = JobState::kRunDone, .return_code = end.exit_code, .message = {}};
   if (running.killed) {

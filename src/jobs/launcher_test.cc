@@ -400,6 +400,21 @@ TEST_F(TurnedClockTest, ACancelledJobIsEndedWithinSeconds) {
   EXPECT_EQ(state(id), JobState::kFailed);
 }
 
+TEST_F(TurnedClockTest, AJobThatIsRetriedAtOnceBeginsWhenItsFirstRunHasBeenEnded) {
+  const JobId id =
+      job("if [ -e pid ]; then kill -0 $(cat pid) && echo > overlap; exit 0; fi; echo $$ > pid;"
+          " echo > begun; while :; do sleep 0.01; done");
+  const auto report = launch_with(options(), id, [&] {
+    must(stores_.jobs.cancel(id));
+    must(stores_.jobs.retry(id));
+    clock().advance(seconds(1));
+  });
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->done, 1u);
+  EXPECT_EQ(state(id), JobState::kRunDone);
+  EXPECT_EQ(text(id, "overlap"), "(none)");
+}
+
 TEST_F(TurnedClockTest, AJobEndsWithItsWallTime) {
   const JobId id = job(kEndless, {.wall_time_min = 5});
   const auto report = launch_with(options(), id, [&] { clock().advance(minutes(5)); });

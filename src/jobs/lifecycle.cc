@@ -94,13 +94,15 @@ struct Lifecycle::Statements {
       : select_job((sql.prepare << "select site, state, failed_from from job where id = :job",
                     use(job), into(site), into(state), into(failed_from))),
         update_job(
-            (sql.prepare << "update job set state = :state, failed_from = :from,"
-                            " last_update = :now, session = case :keeps when 1 then session else 0 "
-                            "end, error_retries = case :reset when 1 then 0 else error_retries end"
-                            " + :errors, timeout_retries = case :reset_too when 1 then 0 else"
-                            " timeout_retries end + :timeouts where id = :job",
-             use(state), use(failed_from), use(now), use(keeps_session), use(reset), use(errors),
-             use(reset), use(timeouts), use(job))),
+            (sql.prepare
+                 << "update job set state = :state, failed_from = :from,"
+                    " last_update = :now, session = case :keeps when 1 then session else 0 "
+                    "end, lost_by = case when :cancelled = 1 and session > 0 then session else"
+                    " lost_by end, error_retries = case :reset when 1 then 0 else error_retries end"
+                    " + :errors, timeout_retries = case :reset_too when 1 then 0 else"
+                    " timeout_retries end + :timeouts where id = :job",
+             use(state), use(failed_from), use(now), use(keeps_session), use(is_cancelled),
+             use(reset), use(errors), use(reset), use(timeouts), use(job))),
         select_item((sql.prepare << "select job, site, direction, state, required"
                                     " from transfer_item where id = :item",
                      use(item), into(job), into(site), into(direction), into(state),
@@ -132,8 +134,8 @@ struct Lifecycle::Statements {
                      use(job), into(number))) {}
 
   long long job = 0, item = 0, site = 0, now = 0, number = 0;
-  int keeps_session = 0, keeps_since = 0, reset = 0, errors = 0, timeouts = 0, required = 0,
-      found = 0;
+  int keeps_session = 0, is_cancelled = 0, keeps_since = 0, reset = 0, errors = 0, timeouts = 0,
+      required = 0, found = 0;
   std::string state, failed_from, direction, from, code, description, message;
   soci::statement select_job, update_job, select_item, update_item, insert_event, open_items,
       open_parents, items_of, children_of;
@@ -216,6 +218,7 @@ void Lifecycle::change_job(const JobNow& job, JobState to, std::string_view mess
   s.state = to_string(to);
   s.failed_from = to == JobState::kFailed ? to_string(job.state) : "";
   s.keeps_session = to == JobState::kRunning ? 1 : 0;
+  s.is_cancelled = to == JobState::kFailed ? 1 : 0;
   s.reset = job.state == JobState::kFailed ? 1 : 0;
   s.errors = runs_again && job.state == JobState::kRunError ? 1 : 0;
   s.timeouts = runs_again && job.state == JobState::kRunTimeout ? 1 : 0;

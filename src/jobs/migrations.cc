@@ -176,6 +176,10 @@ constexpr Migration kMigrations[] = {
      " update job_event_count set count = count - 1 where site = old.site"
      " and from_state = old.from_state and to_state = old.to_state;"
      "end;"},
+    // The session that ran it when it was cancelled, and may not have ended its command yet.
+    {"jobs", 3,
+     "alter table job add column lost_by integer not null default 0;"
+     "create index job_lost on job (lost_by) where lost_by > 0;"},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every call is one write transaction, and a job names its one holder in its own row: that is why
-// no two sessions ever hold it.
+// no two sessions ever hold it. Whoever lost it by a cancellation may run it still: until that
+// session says that it does not, or has ended, nobody gets it.
 #include "jobs/session_store.h"
 
 #include <algorithm>
@@ -62,6 +63,17 @@ std::vector<JobId> held_jobs(soci::session& sql, SessionId id) {
       sql, fmt::format("select id from job where session = {} and session > 0 order by id", id));
 }
 
+// What the session had lost and does not run any more is anybody's.
+void forget_lost(soci::session& sql, SessionId id, std::span<const JobId> running) {
+  const auto lost =
+      select_numbers(sql, fmt::format("select id from job where lost_by = {} and lost_by > 0", id));
+  for (const JobId job : lost) {
+    if (std::find(running.begin(), running.end(), job) != running.end()) continue;
+    const long long number = job;
+    sql << "update job set lost_by = 0 where id = :id", use(number);
+  }
+}
+
 void set_free(soci::session& sql, JobId id) {
   const long long job = id;
   sql << "update job set session = 0 where id = :id", use(job);
@@ -89,6 +101,9 @@ Result<std::vector<Job>> runnable_jobs(soci::session& sql, const Session& sessio
     conditions.add(fmt::format("j.site = {}", session.site));
     conditions.add(fmt::format("j.state = '{}'", to_string(state)));
     conditions.add("j.session = 0");
+    conditions.add(
+        "(j.lost_by = 0 or not exists"
+        " (select 1 from launcher_session n where n.id = j.lost_by))");
     conditions.among("+j.app", what.apps);
     conditions.tagged("j.id", what.filter_tags);
     conditions.add(
@@ -153,6 +168,7 @@ Result<void> close_session(soci::session& sql, Lifecycle& lifecycle, SessionId i
     else
       set_free(sql, job_id);
   }
+  forget_lost(sql, id, {});
   const long long session = id;
   sql << "delete from launcher_session where id = :id", use(session);
   return {};
@@ -260,6 +276,7 @@ Result<std::vector<JobId>> Sessions::tick(SessionId id, std::span<const JobId> r
   return database_.write([&](soci::session& sql) -> Result<std::vector<JobId>> {
     TRY(load_session(sql, id));
     beat(sql, id, clock_.now());
+    forget_lost(sql, id, running);
     const auto held = held_jobs(sql, id);
     std::vector<JobId> lost;
     for (const JobId job : running)

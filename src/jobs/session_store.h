@@ -62,7 +62,9 @@ class Sessions {
   Result<std::optional<Job>> with_more_gpus(SiteId site, std::size_t most);
   // Those that are not its own any more, which are not to be run.
   Result<std::vector<JobId>> started(SessionId id, std::span<const JobId> jobs);
-  // Those of its jobs that are not its own any more (cancelled, deleted, taken): end them.
+  // `running` is all that the session runs or holds. Answers what of it is not its own any more
+  // (cancelled, deleted, taken): that is to be ended. One that was cancelled is run by nobody else,
+  // should it be retried, before a call without it.
   // kNotFound: the session has expired, and none is.
   Result<std::vector<JobId>> tick(SessionId id, std::span<const JobId> running);
   // Jobs that are not its own any more are left as they are.

@@ -174,6 +174,26 @@ TEST_F(SessionStoreTest, TheEndOfARunOfACancelledJobChangesNothing) {
   EXPECT_FALSE(job(id).return_code);
 }
 
+TEST_F(SessionStoreTest, ARetriedJobIsTakenOnlyWhenWhoRanItHasEndedIt) {
+  const auto jobs = make_runnable(2);
+  const SessionId first = open("first"), second = open("second");
+  acquire(first, 2);
+  ASSERT_TRUE(stores_->sessions.started(first, {&jobs[0], 1}));
+  for (const JobId id : jobs) {
+    ASSERT_TRUE(stores_->jobs.cancel(id));
+    ASSERT_TRUE(stores_->jobs.retry(id));
+  }
+  advance(jobs[1], {J::kPreprocessed});
+  EXPECT_TRUE(acquire(second, 10).empty());
+  EXPECT_TRUE(acquire(first, 10).empty());
+  EXPECT_EQ(stores_->sessions.tick(first, jobs).value(), jobs);
+  EXPECT_TRUE(acquire(second, 10).empty());
+  EXPECT_EQ(stores_->sessions.tick(first, {&jobs[0], 1}).value(), std::vector<JobId>{jobs[0]});
+  EXPECT_EQ(acquire(second, 10), std::vector<JobId>{jobs[1]});
+  ASSERT_TRUE(stores_->sessions.close(first));
+  EXPECT_EQ(acquire(second, 10), std::vector<JobId>{jobs[0]});
+}
+
 TEST_F(SessionStoreTest, JobsOfADeadLauncherAreCutOffAndThoseItOnlyHeldAreFree) {
   const auto jobs = make_runnable(2);
   const SessionId dead = open("dead"), alive = open("alive");
