@@ -3,14 +3,16 @@
 
 torture_test.py [--rounds N] [--seed N] [--files N]
 
-A round transfers a tree and then keeps another one mirrored, each command killed with SIGKILL a few
-times before it may finish. After every kill each file at the target is absent or identical to its
-source. At the end everything is identical, no temporary is left, and nothing that was recorded as
-done was moved again. The seed of a round is printed; --seed with --rounds 1 repeats it, as far as
-the machine's timing allows.
+A round transfers a tree and then keeps another one mirrored. Each command is rehearsed first, undisturbed
+and in a state directory of its own, to know how long it takes; then it is killed with SIGKILL a few times
+within as long, before it may finish. After every kill each file at the target is absent or identical to its
+source. At the end everything is identical, no temporary is left, and nothing that was recorded as done was
+moved again. It is told how many kills met a running command, and too few are a failure. The seed of a round
+is printed; --seed with --rounds 1 repeats it, as far as the machine's timing allows.
 """
 
 import argparse
+import collections.abc
 import filecmp
 import os
 import pathlib
@@ -26,25 +28,38 @@ KILLS = 3  # of each command, before it may finish
 
 
 class Torture:
-    def __init__(self, scratch: system.Scratch, chance: random.Random, files: int):
+    def __init__(self, scratch: system.Scratch, rehearsal: system.Scratch, chance: random.Random, files: int):
         self.scratch = scratch
+        self.rehearsal = rehearsal
         self.chance = chance
         self.files = files
-        self.typical_seconds = 1.0  # how long an undisturbed command takes; learned from the first
+        self.kills = 0
+        self.met = 0  # kills that met a running command
 
-    def kill_a_few_times(self, words: list, source: pathlib.Path, target: pathlib.Path) -> None:
-        """Runs a command, killing it at random moments; the last run may finish."""
-        for _ in range(KILLS):
+    def rehearse(self, *words) -> float:
+        """How many seconds a command takes undisturbed, in a state directory of its own."""
+        start = time.monotonic()
+        self.rehearsal.run(*words)
+        return time.monotonic() - start
+
+    def kill_a_few_times(self, words: list, seconds: float, look: collections.abc.Callable[[], None]) -> None:
+        """Runs a command that takes `seconds`, killing it at random moments of them; the last run may finish.
+
+        The moments are counted over all runs together, because each run goes on where the last one was killed.
+        """
+        before = 0.0
+        for moment in sorted(self.chance.uniform(0, seconds) for _ in range(KILLS)):
             process = self.scratch.start(*words)
-            time.sleep(self.chance.uniform(0, self.typical_seconds))
-            process.send_signal(signal.SIGKILL)
+            time.sleep(moment - before)
+            before = moment
+            process.kill()
             output, _ = process.communicate()
             if process.returncode not in (0, -signal.SIGKILL):
                 raise AssertionError(f"{words} exits {process.returncode}:\n{output}")
-            self.expect_no_torn_file(source, target)
-        start = time.monotonic()
+            self.kills += 1
+            self.met += process.returncode == -signal.SIGKILL
+            look()
         self.scratch.run(*words)
-        self.typical_seconds = max(0.3, 0.5 * (self.typical_seconds + time.monotonic() - start))
 
     def expect_no_torn_file(self, source: pathlib.Path, target: pathlib.Path) -> None:
         for name, path in system.walk(target).items():
@@ -83,22 +98,21 @@ class Torture:
         system.make_tree(source, "--files", self.files, "--size", "2KiB", "--varied-sizes", "--data",
                          "--seed", self.chance.randrange(1 << 30))
         target.mkdir()
+        rehearsed = self.rehearsal.root / "target"
+        rehearsed.mkdir()
+        seconds = self.rehearse("transfer", f"{source}/", f"{rehearsed}/", "--recursive")
         words = ["transfer", f"{source}/", f"{target}/", "--recursive", "--submission-id",
                  self.scratch.run("task", "generate-submission-id").strip()]
         confirmed: dict[str, int] = {}  # inodes of what was recorded as done before a kill
-        for _ in range(KILLS):
-            process = self.scratch.start(*words)
-            time.sleep(self.chance.uniform(0, self.typical_seconds))
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+
+        def look() -> None:
             self.expect_no_torn_file(source, target)
             for path in self.moved():
                 inode = os.stat(path).st_ino
                 if confirmed.setdefault(path, inode) != inode:
                     raise AssertionError(f"{path} was recorded as done and moved again")
-        start = time.monotonic()
-        self.scratch.run(*words)
-        self.typical_seconds = max(0.3, time.monotonic() - start)
+
+        self.kill_a_few_times(words, seconds, look)
         self.expect_identical(source, target)
         for path, inode in confirmed.items():
             if os.stat(path).st_ino != inode:
@@ -116,24 +130,29 @@ class Torture:
         system.make_tree(source, "--files", self.files, "--size", "2KiB", "--data",
                          "--seed", self.chance.randrange(1 << 30))
         target.mkdir()
-        before = self.moved()
-        self.scratch.run("sync", "add", "torture", f"{source}/", f"{target}/", "--settle", "0s",
-                         "--deletions", "propagate")
-        self.kill_a_few_times(["sync", "run", "torture"], source, target)
-        self.expect_identical(source, target)
-        self.expect_moved_at_most_once_more(before, "the first pass")
+        rehearsed = self.rehearsal.root / "mirror"
+        rehearsed.mkdir()
+        for scratch, place in ((self.rehearsal, rehearsed), (self.scratch, target)):
+            scratch.run("sync", "add", "torture", f"{source}/", f"{place}/", "--settle", "0s",
+                        "--deletions", "propagate")
+        self.mirror(source, target, "the first pass")
         for _ in range(2):
-            before = self.moved()
             changed = self.change(source)
-            self.kill_a_few_times(["sync", "run", "torture"], source, target)
-            self.expect_identical(source, target)
-            moved = self.expect_moved_at_most_once_more(before, "a later pass")
+            moved = self.mirror(source, target, "a later pass")
             if moved > changed:
                 raise AssertionError(f"{changed} files changed, {moved} were moved")
         before = self.moved()
         self.scratch.run("sync", "run", "torture")
         if self.moved() != before:
             raise AssertionError("a pass over an unchanged tree moved something")
+
+    def mirror(self, source: pathlib.Path, target: pathlib.Path, what: str) -> int:
+        """One pass of the sync, killed a few times; answers how many files it has moved."""
+        seconds = self.rehearse("sync", "run", "torture")
+        before = self.moved()
+        self.kill_a_few_times(["sync", "run", "torture"], seconds, lambda: self.expect_no_torn_file(source, target))
+        self.expect_identical(source, target)
+        return self.expect_moved_at_most_once_more(before, what)
 
     def change(self, source: pathlib.Path) -> int:
         """Changes, adds, renames and deletes; answers how many files have new content."""
@@ -170,18 +189,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--files", type=int, default=20_000)
     arguments = parser.parse_args()
+    kills = met = 0
     for number in range(arguments.rounds):
         seed = arguments.seed + number
         print(f"round {number + 1} of {arguments.rounds}, --seed {seed}", flush=True)
-        with system.Scratch() as scratch:
-            torture = Torture(scratch, random.Random(seed), arguments.files)
+        with system.Scratch() as scratch, system.Scratch() as rehearsal:
+            torture = Torture(scratch, rehearsal, random.Random(seed), arguments.files)
             try:
                 torture.transfer()
                 torture.sync()
+                if torture.met < torture.kills / 2:
+                    raise AssertionError(f"only {torture.met} of {torture.kills} kills met a running command")
             except AssertionError as error:
                 print(f"FAILED: {error}\nrepeat: {sys.argv[0]} --rounds 1 --seed {seed} --files {arguments.files}")
                 return 1
-    print(f"{arguments.rounds} rounds passed")
+        kills += torture.kills
+        met += torture.met
+    print(f"{arguments.rounds} rounds passed; {met} of {kills} kills met a running command")
     return 0
 
 
