@@ -56,7 +56,7 @@ class ProofsTest : public testing::Test {
         "'lab:/{{{{ item }}}}'}}}}}}",
         items));
     EXPECT_EQ(world_.run(run.id).value(), RunEnd::kSucceeded);
-    for (const tasks::Task& task : world_.tasks()) transfers_.push_back(task.id);
+    for (const tasks::Task& task : world_.ended_tasks()) transfers_.push_back(task.id);
   }
   Result<void> check(int file) {
     return proofs_.check({"scratch", fmt::format("/f{}", file)}, transfers_);

@@ -91,8 +91,7 @@ void FlowCrash::check_all_was_done_once(RunId id, int deaths) {
   std::set<std::string> submissions;
   tasks::TaskFilter since;
   since.requested_after = began_;
-  const auto tasks = world_.service->tasks(since).value();
-  for (const tasks::Task& task : tasks) {
+  for (const tasks::Task& task : world_.ended_tasks(since)) {
     (task.type == tasks::TaskType::kTransfer ? transfers : deletions) += task.item_count;
     EXPECT_TRUE(submissions.insert(task.submission_id).second);
     EXPECT_EQ(task.state, tasks::TaskState::kSucceeded) << task.label;
@@ -150,12 +149,8 @@ tasks:
                          .id;
     Death death(at);
     const auto end = world_.run(id, death);
-    if (end) break;  // it has fewer steps
-    // What was sent is done before anything changes.
-    for (const tasks::Task& task : world_.tasks()) {
-      while (!tasks::is_final(world_.service->task(task.id)->state))
-        system_clock().sleep(std::chrono::milliseconds(1), {});
-    }
+    if (end) break;        // it has fewer steps
+    world_.ended_tasks();  // what was sent is done before anything changes
     if (!world_.is_there("lab", "f0")) continue;
     world_.write("lab", "f0", "a later frame\n");
     if (!world_.node(id, "keep.cleanup").submission_id.empty()) ++changed_after_its_proof;

@@ -145,4 +145,13 @@ std::string RunWorld::states(RunId id) {
 
 std::vector<tasks::Task> RunWorld::tasks() { return service->tasks({}).value(); }
 
+std::vector<tasks::Task> RunWorld::ended_tasks(const tasks::TaskFilter& filter) {
+  std::vector<tasks::Task> ended = service->tasks(filter).value();
+  for (tasks::Task& task : ended) {
+    task = service->wait(task.id, std::chrono::minutes(2), {}).value();
+    EXPECT_TRUE(tasks::is_final(task.state)) << task.id;
+  }
+  return ended;
+}
+
 }  // namespace wherry::flow

@@ -63,6 +63,8 @@ class RunWorld {
   // "stage=SUCCEEDED clean=BLOCKED", in the order of their making.
   std::string states(RunId id);
   std::vector<tasks::Task> tasks();
+  // The same when all have ended: a task ends a moment after the last of its items.
+  std::vector<tasks::Task> ended_tasks(const tasks::TaskFilter& filter = {});
 
   ScratchDirectory scratch;
   std::unique_ptr<Database> database;
