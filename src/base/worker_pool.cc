@@ -13,11 +13,9 @@ thread_local const WorkerPool* current_pool = nullptr;
 
 }  // namespace
 
-WorkerPool::WorkerPool(const Options& options) : queue_limit_(options.queue_limit) {
+WorkerPool::WorkerPool(const Options& options) : options_(options) {
   CHECK(options.threads > 0);
   CHECK(options.queue_limit > 0);
-  threads_.reserve(options.threads);
-  for (std::size_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 WorkerPool::~WorkerPool() {
@@ -30,14 +28,21 @@ WorkerPool::~WorkerPool() {
   CHECK(queue_.empty() && busy_ == 0);
 }
 
+void WorkerPool::enqueue(std::function<void()> work) {
+  queue_.push_back(std::move(work));
+  const std::size_t free = threads_.size() - busy_;  // those that are on their way to it included
+  if (queue_.size() > free && threads_.size() < options_.threads && !closing_)
+    threads_.emplace_back([this] { run(); });
+}
+
 void WorkerPool::submit(std::function<void()> work) {
   CHECK(work != nullptr);
   CHECK(current_pool != this);
   {
     std::unique_lock lock(mutex_);
-    room_made_.wait(lock, [this] { return queue_.size() < queue_limit_; });
+    room_made_.wait(lock, [this] { return queue_.size() < options_.queue_limit; });
     CHECK(!closing_);
-    queue_.push_back(std::move(work));
+    enqueue(std::move(work));
   }
   work_arrived_.notify_one();
 }
@@ -46,9 +51,9 @@ bool WorkerPool::try_submit(std::function<void()> work) {
   CHECK(work != nullptr);
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() >= queue_limit_) return false;
+    if (queue_.size() >= options_.queue_limit) return false;
     CHECK(!closing_ || current_pool == this);
-    queue_.push_back(std::move(work));
+    enqueue(std::move(work));
   }
   work_arrived_.notify_one();
   return true;

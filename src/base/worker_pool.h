@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fixed number of threads that run work from a bounded queue: the only place that starts threads
-// for work (loops with a life of their own are listed in docs/architecture.md).
+// A few threads that run work from a bounded queue: the only place that starts threads for work
+// (loops with a life of their own are listed in docs/architecture.md). Each is started when work
+// comes for which none of the others is free.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +19,7 @@ namespace wherry {
 class WorkerPool {
  public:
   struct Options {
-    std::size_t threads = 2;
+    std::size_t threads = 2;       // at most
     std::size_t queue_limit = 64;  // submit() blocks while this much work waits
   };
 
@@ -39,17 +40,18 @@ class WorkerPool {
   void wait_idle();
 
  private:
+  void enqueue(std::function<void()> work) REQUIRES_LOCK(mutex_);
   void run();
 
+  const Options options_;
   std::mutex mutex_;
   std::condition_variable work_arrived_;  // or the pool is closing
   std::condition_variable room_made_;
   std::condition_variable became_idle_;
   std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
-  std::size_t queue_limit_;
   std::size_t busy_ GUARDED_BY(mutex_) = 0;
   bool closing_ GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_;
+  std::vector<std::thread> threads_ GUARDED_BY(mutex_);  // grows until the pool is closing
 };
 
 }  // namespace wherry

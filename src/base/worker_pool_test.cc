@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <future>
+#include <set>
+#include <thread>
 
 namespace wherry {
 namespace {
@@ -26,6 +28,16 @@ TEST(WorkerPool, WaitIdleWaitsForQueuedAndRunningWork) {
     pool.wait_idle();
     EXPECT_EQ(done, round * 10);
   }
+}
+
+TEST(WorkerPool, StartsAnotherThreadOnlyForWorkThatWouldWait) {
+  std::set<std::thread::id> threads;
+  WorkerPool pool({.threads = 3, .queue_limit = 4});
+  for (int i = 0; i < 20; ++i) {
+    pool.submit([&] { threads.insert(std::this_thread::get_id()); });
+    pool.wait_idle();
+  }
+  EXPECT_EQ(threads.size(), 1U);
 }
 
 TEST(WorkerPool, WaitIdleOfAnUnusedPoolReturns) {

@@ -236,6 +236,7 @@ class TransferRun {
   void make_directory(const Operation& operation);
   wherry::Result<bool> make_or_find(const Operation& operation, std::uint32_t mode);
   void queue_work(Operation operation);
+  void start_threads();
   bool admit(const Operation& operation);
   bool ensure_parent(const Operation& operation);
   wherry::Result<void> make_parents(const RelPath& directory);
@@ -262,6 +263,9 @@ class TransferRun {
     Outcome::Result result;
   };
   std::vector<Closing> closing_;
+  std::size_t queued_ = 0;  // operations for workers
+  WorkerPool committers_;
+  WorkerPool pool_;
 };
 
 TransferRun::TransferRun(Storage& source, Storage& target, ItemSource<TransferItem>& items,
@@ -281,22 +285,29 @@ TransferRun::TransferRun(Storage& source, Storage& target, ItemSource<TransferIt
       thread_(state, groups_),
       plan_(
           {source, target, items, options, context.owner, context.recovering, thread_.try_again()}),
-      workers_(worker_count(context.limits, source, target)) {
+      workers_(worker_count(context.limits, source, target)),
+      committers_({kCommitters, kCommitters}),
+      pool_({workers_, workers_}) {
   groups_.return_to(queue_);
 }
 
 void TransferRun::run() {
-  WorkerPool committers({kCommitters, kCommitters});
-  for (std::size_t i = 0; i < kCommitters; ++i) committers.submit([this] { groups_.run(); });
-  {
-    WorkerPool pool({workers_, workers_});
-    for (std::size_t i = 0; i < workers_; ++i)
-      pool.submit([this] { Worker(environment_, state_, queue_, groups_).run(); });
-    plan_all();
-    if (queue_.wait_settled()) set_final_modes();
-    queue_.close();
-  }
+  committers_.submit([this] { groups_.run(); });
+  plan_all();
+  if (queue_.wait_settled()) set_final_modes();
+  queue_.close();
+  pool_.wait_idle();
   groups_.shut_down();
+  committers_.wait_idle();
+}
+
+// With each operation one of each kind, until there are all: a single file costs the start of two
+// threads.
+void TransferRun::start_threads() {
+  ++queued_;
+  if (queued_ <= workers_)
+    pool_.submit([this] { Worker(environment_, state_, queue_, groups_).run(); });
+  if (queued_ > 1 && queued_ <= kCommitters) committers_.submit([this] { groups_.run(); });
 }
 
 // Asked by workers in the middle of large files, during which small ones may wait for their group.
@@ -365,6 +376,7 @@ void TransferRun::handle(Operation operation) {
 void TransferRun::queue_work(Operation operation) {
   if (!ensure_parent(operation)) return;
   if (operation.kind == OperationKind::kCopyFile && !admit(operation)) return;
+  start_threads();
   queue_.push({std::move(operation), 0, 0});
 }
 

@@ -14,11 +14,7 @@ constexpr ByteCount kBatchBytes = 1U << 20;
 }  // namespace
 
 WorkQueue::WorkQueue(const Options& options, Clock& clock, std::stop_token halted)
-    : options_(options),
-      clock_(clock),
-      halted_(halted),
-      busy_(options.workers),
-      on_halt_(halted, [this] {
+    : options_(options), clock_(clock), halted_(halted), on_halt_(halted, [this] {
         const std::lock_guard lock(mutex_);
         wake_sleeper();
         work_arrived_.notify_all();
@@ -100,9 +96,9 @@ void WorkQueue::sleep_until_due(std::unique_lock<std::mutex>& lock) {
 }
 
 bool WorkQueue::pop(std::vector<Work>& batch) {
-  batch.clear();
   std::unique_lock lock(mutex_);
-  --busy_;
+  if (!batch.empty()) --busy_;
+  batch.clear();
   bool told_idle = false;
   for (;;) {
     if (halted_.stop_requested()) return false;

@@ -45,7 +45,7 @@ class WorkQueue {
   // Puts aside what pop() gave, to come again after `delay`. Never blocks.
   void push_later(Work work, Duration delay);
   // Fills `batch` with the next work; blocks until there is some. False when nothing will come
-  // again. A worker that calls it has dealt with its last batch.
+  // again. A worker that calls it has dealt with its last batch, which was in `batch`.
   bool pop(std::vector<Work>& batch);
   // These have their outcome, and leave the run.
   void settle(std::span<const std::uint64_t> keys);
@@ -75,7 +75,7 @@ class WorkQueue {
   std::deque<Work> ready_ GUARDED_BY(mutex_);
   std::vector<Delayed> delayed_ GUARDED_BY(mutex_);  // a heap, the next one due in front
   std::unordered_set<std::uint64_t> in_run_ GUARDED_BY(mutex_);
-  std::size_t busy_ GUARDED_BY(mutex_);
+  std::size_t busy_ GUARDED_BY(mutex_) = 0;  // workers
   std::size_t waiting_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
   bool all_pushed_ GUARDED_BY(mutex_) = false;

@@ -366,7 +366,7 @@ Result<void> Service::conduct(const std::shared_ptr<TaskRun>& run, std::stop_tok
     if (!done) not_before_[id] = parts_.clock.monotonic() + kPauseAfterError;
   }
   watcher_.notify(id);
-  loop_.wake();  // there is room for another
+  if (execution_ == Execution::kAll) loop_.wake();  // there is room for another
   return done;
 }
 
