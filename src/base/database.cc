@@ -163,10 +163,7 @@ Result<void> enter_wal_mode(soci::session& sql, const Database::Options& options
   }
 }
 
-enum class Purpose { kReading, kWriting };
-
-Result<std::unique_ptr<soci::session>> open_session(const Database::Options& options,
-                                                    Purpose purpose) {
+Result<std::unique_ptr<soci::session>> open_session(const Database::Options& options) {
   auto sql = std::make_unique<soci::session>();
   TRY_ASSIGN(const std::string target, connection_string(options.path));
   TRY(guarded(options.path, [&]() -> Result<void> {
@@ -179,8 +176,8 @@ Result<std::unique_ptr<soci::session>> open_session(const Database::Options& opt
   if (!in_memory) TRY(enter_wal_mode(*sql, options));
   TRY(run_script(*sql,
                  fmt::format("pragma synchronous = full; pragma foreign_keys = on;"
-                             "pragma journal_size_limit = {}; pragma query_only = {}",
-                             kWalSizeLimit, purpose == Purpose::kReading ? "on" : "off"),
+                             "pragma journal_size_limit = {}",
+                             kWalSizeLimit),
                  options.path));
   return sql;
 }
@@ -214,7 +211,7 @@ const volatile void* mapped_header(soci::session& sql) {
 class CommitWatch {
  public:
   static Result<std::unique_ptr<CommitWatch>> open(const Database::Options& options) {
-    TRY_ASSIGN(auto sql, open_session(options, Purpose::kReading));
+    TRY_ASSIGN(auto sql, open_session(options));
     auto watch = std::unique_ptr<CommitWatch>(new CommitWatch(std::move(sql)));
     const int result = sqlite_api::sqlite3_prepare_v2(
         handle_of(*watch->sql_), "pragma data_version", -1, &watch->statement_, nullptr);
@@ -341,7 +338,7 @@ class SqliteDatabase : public Database {
 
   Result<void> open_sessions() {
     CHECK(options_.sessions > 0);
-    TRY_ASSIGN(writer_, open_session(options_, Purpose::kWriting));
+    TRY_ASSIGN(writer_, open_session(options_));
     return {};
   }
 
@@ -369,16 +366,10 @@ class SqliteDatabase : public Database {
                         const std::function<Result<void>(soci::session&)>& body) override {
     const InTransaction in_transaction(this);
     if (mode == Mode::kWrite) {
-      const std::lock_guard lock(writing_);
+      take_writer();
       auto done = write_with(body);
       ++writes_;
-      return done;
-    }
-    if (options_.path == kInMemory) {  // the one session serves all
-      const std::lock_guard lock(writing_);
-      TRY(run_script(*writer_, "pragma query_only = on", name_));
-      auto done = read_with(*writer_, body);
-      TRY(run_script(*writer_, "pragma query_only = off", name_));
+      give_back(writer_.get());
       return done;
     }
     TRY_ASSIGN(soci::session* const reader, borrow_reader());
@@ -398,7 +389,7 @@ class SqliteDatabase : public Database {
   // snapshot out of date when it first writes, and would have to be repeated.
   Result<void> write_with(const Body& body) {
     TRY(fault("begin"));
-    TRY(run_script(*writer_, "begin immediate", name_));
+    TRY(run_script(*writer_, "pragma query_only = off; begin immediate", name_));
     auto done = guarded(name_, [&] { return body(*writer_); });
     if (done) done = fault("commit");
     if (done) done = run_script(*writer_, "commit", name_);
@@ -410,7 +401,7 @@ class SqliteDatabase : public Database {
   }
 
   Result<void> read_with(soci::session& sql, const Body& body) {
-    TRY(run_script(sql, "begin", name_));
+    TRY(run_script(sql, "pragma query_only = on; begin", name_));
     auto done = guarded(name_, [&] { return body(sql); });
     roll_back(sql);  // a read has nothing to commit
     return done;
@@ -424,16 +415,41 @@ class SqliteDatabase : public Database {
   }
 
   // Sessions are opened when they are first needed: each parses the whole schema, and a short
-  // command seldom needs a second one. A reader that comes back while another would be opened is
-  // as soon there and costs nothing.
+  // command seldom needs a second one. One that comes back while another would be opened is as soon
+  // there and costs nothing. Until there is a session for reading, reads use the one for writing.
+
+  void take_writer() {
+    std::unique_lock lock(sessions_mutex_);
+    const auto is_back = [this] { return writer_use_ == WriterUse::kNone; };
+    if (!writer_returned_.wait_for(lock, kOpeningTime, is_back) &&
+        writer_use_ == WriterUse::kReading && options_.path != kInMemory) {
+      // If none can be opened, the read will end some time.
+      if (auto opened = open_session(options_)) {
+        readers_.push_back(std::exchange(writer_, std::move(opened).value()));
+        writer_use_ = WriterUse::kNone;
+      }
+    }
+    writer_returned_.wait(lock, is_back);
+    writer_use_ = WriterUse::kWriting;
+  }
+
   Result<soci::session*> borrow_reader() {
-    std::unique_lock lock(readers_mutex_);
+    std::unique_lock lock(sessions_mutex_);
+    if (readers_.empty()) {
+      const auto is_back = [this] { return writer_use_ == WriterUse::kNone; };
+      writer_returned_.wait_for(lock, kOpeningTime, is_back);
+      if (options_.path == kInMemory) writer_returned_.wait(lock, is_back);
+      if (is_back()) {
+        writer_use_ = WriterUse::kReading;
+        return writer_.get();
+      }
+    }
     const auto is_back = [this] { return !idle_readers_.empty(); };
     const auto may_open = [this] { return readers_.size() < options_.sessions; };
     if (!readers_.empty()) reader_returned_.wait_for(lock, kOpeningTime, is_back);
     reader_returned_.wait(lock, [&] { return is_back() || may_open(); });
     if (!is_back()) {
-      auto opened = open_session(options_, Purpose::kReading);
+      auto opened = open_session(options_);
       if (!opened) {
         return Error{opened.error().code, opened.error().retry,
                      fmt::format("database '{}': no more sessions can be opened", name_)};
@@ -446,12 +462,15 @@ class SqliteDatabase : public Database {
     return reader;
   }
 
-  void give_back(soci::session* reader) {
-    {
-      const std::lock_guard lock(readers_mutex_);
-      idle_readers_.push_back(reader);
+  void give_back(soci::session* session) {
+    const std::lock_guard lock(sessions_mutex_);
+    if (session == writer_.get()) {
+      writer_use_ = WriterUse::kNone;
+      writer_returned_.notify_one();
+    } else {
+      idle_readers_.push_back(session);
+      reader_returned_.notify_one();
     }
-    reader_returned_.notify_one();
   }
 
   Result<void> apply(soci::session& sql, const Migration& step) {
@@ -467,16 +486,19 @@ class SqliteDatabase : public Database {
   const Options options_;
   const std::string name_;  // of the file: its place is told when it cannot be opened, not later,
                             // to clients from elsewhere
-  std::mutex writing_;      // held for a whole write, so that writers queue here and not in SQLite
-  std::unique_ptr<soci::session> writer_;
   std::mutex opening_watch_;
   std::unique_ptr<CommitWatch> opened_watch_ GUARDED_BY(opening_watch_);
   std::atomic<CommitWatch*> watch_ = nullptr;  // opened_watch_, from the first version() on
   std::atomic<std::int64_t> writes_ = 0;
-  std::mutex readers_mutex_;
+  std::mutex sessions_mutex_;
+  std::condition_variable writer_returned_;
   std::condition_variable reader_returned_;
-  std::vector<std::unique_ptr<soci::session>> readers_ GUARDED_BY(readers_mutex_);
-  std::vector<soci::session*> idle_readers_ GUARDED_BY(readers_mutex_);
+  // Who takes it has it for a whole transaction, so that writers queue here and not in SQLite.
+  std::unique_ptr<soci::session> writer_ GUARDED_BY(sessions_mutex_);
+  enum class WriterUse { kNone, kReading, kWriting };
+  WriterUse writer_use_ GUARDED_BY(sessions_mutex_) = WriterUse::kNone;
+  std::vector<std::unique_ptr<soci::session>> readers_ GUARDED_BY(sessions_mutex_);
+  std::vector<soci::session*> idle_readers_ GUARDED_BY(sessions_mutex_);
 };
 
 Result<void> SqliteDatabase::migrate(std::span<const Migration> migrations) {

@@ -36,7 +36,8 @@ struct Migration {
 };
 
 // Safe for concurrent calls; several processes may open one file. Writes of one process queue for
-// one session, reads share a few others, so that a long read delays no write.
+// one session. Reads share a few others, which are opened when somebody would have to wait for that
+// one, so that a long read delays no write.
 //
 // What a failed call means: kUnavailable, try later (another process writes for longer than the
 // time-out, or the disk fails); kConflict, a constraint refused the rows; kCorrupt, the file is

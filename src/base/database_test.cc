@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -154,6 +155,53 @@ TEST_F(DatabaseTest, AReadSeesOneSnapshotWhileAnotherThreadWrites) {
   });
   EXPECT_THAT(counts.value(), ElementsAre(1, 1));
   EXPECT_EQ(count_notes(*database).value(), 2);
+}
+
+// SQLite opens the file once for each session.
+std::ptrdiff_t sessions_on(const std::string& path) {
+  const std::filesystem::directory_iterator descriptors("/proc/self/fd");
+  return std::count_if(begin(descriptors), end(descriptors), [&](const auto& descriptor) {
+    std::error_code closed_meanwhile;
+    return std::filesystem::read_symlink(descriptor.path(), closed_meanwhile) == path;
+  });
+}
+
+TEST_F(DatabaseTest, OneSessionDoesUntilSomebodyHasToWait) {
+  const auto database = open();
+  for (int i = 0; i < 3; ++i) {
+    add_note(*database, fmt::format("note {}", i)).value();
+    EXPECT_EQ(count_notes(*database).value(), i + 1);
+  }
+  EXPECT_EQ(sessions_on(database->path()), 1);
+  WorkerPool other({.threads = 1});
+  database
+      ->read([&](soci::session&) -> Result<void> {
+        other.submit([&] { add_note(*database, "during a read").value(); });
+        other.wait_idle();
+        return {};
+      })
+      .value();
+  EXPECT_EQ(sessions_on(database->path()), 2);
+  database
+      ->write([&](soci::session&) -> Result<void> {
+        other.submit([&] { EXPECT_EQ(count_notes(*database).value(), 4); });
+        other.wait_idle();
+        return {};
+      })
+      .value();
+  EXPECT_EQ(sessions_on(database->path()), 2);
+}
+
+TEST_F(DatabaseTest, AReadDuringTheFirstWriteDoesNotWaitForIt) {
+  const auto database = open();
+  WorkerPool reader({.threads = 1});
+  database
+      ->write([&](soci::session&) -> Result<void> {
+        reader.submit([&] { EXPECT_EQ(count_notes(*database).value(), 0); });
+        reader.wait_idle();
+        return {};
+      })
+      .value();
 }
 
 TEST_F(DatabaseTest, WritersOfManyThreadsAllSucceed) {
