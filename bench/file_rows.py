@@ -76,7 +76,7 @@ class FileRows(Bench):
         def rclone() -> Usage:
             return run(["rclone", "copyto", source, self.fresh("target") / "file"])
 
-        results = self.rotate({"wherry transfer, one file": ours, "rclone copyto": rclone}, at_least=11)
+        results = self.rotate({"wherry transfer, one file": ours, "rclone copyto": rclone}, at_least=41)
         median = statistics.median(usage.seconds for usage in results["wherry transfer, one file"])
         self.value_bar("one 16 KiB file, whole command", median * 1000, 40, "ms")
         self.time_bar("one 16 KiB file", results, "wherry transfer, one file", "rclone copyto", 0.3, True)
